@@ -1,0 +1,232 @@
+// This file is responsible for how words enter and leave a bucket. It and its two companions, barrier_tso.go and
+// barrier_atomic.go, are the only ones that touch buckets with unsafe or atomics; each function below is one edge
+// of the happens-before graph, and the rest of the engine is written in terms of them.
+//
+//	writer, bucket locked                     reader
+//	---------------------------------------   --------------------------------------------
+//	storeSlot       words of a free slot      observe          control          (I6)
+//	publishTophash  (I3) entry visible        observeTophash   candidates
+//	bump            (I4) version              loadKey/Value    the candidate's words
+//	clearSlot       words of a removed slot   unchanged        control again    (I6)
+//	unlock          next writer may enter
+//
+// A reader that finds control unchanged has read words that no removal, relocation or wide write touched between
+// its two looks at control: each of those changes the version (or sets writing) before it stores into a slot a
+// reader may be looking at. Loads are ordered among themselves on TSO machines and by acquire loads elsewhere.
+
+package hushmap
+
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+	"unsafe"
+)
+
+// control is a bucket's control word:
+//
+//	63           32 31              3   2       1      0
+//	+--------------+-----------------+-------+-------+------+
+//	| version      | overflow count  |writing| moved | lock |
+//	+--------------+-----------------+-------+-------+------+
+//
+// Only the holder of the lock changes it, except that anyone may set the lock bit.
+type control uint64
+
+const (
+	controlLock    control = 1 << 0 // a writer owns the bucket
+	controlMoved   control = 1 << 1 // the bucket was evacuated and is frozen (I8)
+	controlWriting control = 1 << 2 // a wide value is being written in place (I5)
+
+	overflowShift         = 3
+	overflowOne   control = 1 << overflowShift
+	overflowMask  control = 1<<32 - overflowOne // also the largest count: there it saturates and stays
+
+	versionOne control = 1 << 32
+
+	// stateMask is what must not have changed while a reader looked.
+	stateMask = ^(versionOne - 1) | controlMoved | controlWriting
+)
+
+func (c control) locked() bool     { return c&controlLock != 0 }
+func (c control) moved() bool      { return c&controlMoved != 0 }
+func (c control) writing() bool    { return c&controlWriting != 0 }
+func (c control) overflow() uint64 { return uint64(c&overflowMask) >> overflowShift }
+func (c control) version() uint32  { return uint32(c >> 32) }
+
+// raised and lowered change the overflow count. A saturated count stays until the table is replaced.
+func (c control) raised() control {
+	if c&overflowMask == overflowMask {
+		return c
+	}
+	return c + overflowOne
+}
+
+func (c control) lowered() control {
+	if of := c & overflowMask; of == overflowMask || of == 0 {
+		return c
+	}
+	return c - overflowOne
+}
+
+// observe is a reader's first look at a bucket (I6): nothing it loads afterwards is older than the result.
+func (b *bucket[K, V]) observe() control {
+	return control(b.control.Load())
+}
+
+// observeTophash loads the candidates; whoever sees a byte sees the slot that was stored before it (I3).
+func (b *bucket[K, V]) observeTophash() uint64 {
+	w := b.tophash.Load()
+	if invariants {
+		step(stepObserved)
+	}
+	return w
+}
+
+// unchanged is a reader's last look (I6): if it reports true, all words loaded since c was observed belong
+// together, and at this moment they were current.
+func (b *bucket[K, V]) unchanged(c control) bool {
+	if invariants {
+		step(stepCopied)
+	}
+	return (control(b.control.Load())^c)&stateMask == 0
+}
+
+// settled is unchanged for values: in addition no wide value was being written, and the bucket was not evacuated.
+func (b *bucket[K, V]) settled(c control) bool {
+	if invariants {
+		step(stepCopied)
+	}
+	return control(b.control.Load())&stateMask == c&^(controlMoved|controlWriting)&stateMask
+}
+
+// tryLock takes the bucket's lock, or reports why it could not: free is false if another holds it or the bucket
+// has moved.
+func (b *bucket[K, V]) tryLock() (free bool) {
+	c := b.control.Load()
+	if control(c)&(controlLock|controlMoved) != 0 || !b.control.CompareAndSwap(c, c|uint64(controlLock)) {
+		return false
+	}
+	if invariants {
+		step(stepLocked)
+	}
+	return true
+}
+
+// lock takes the bucket's lock, waiting for its holder. It reports false, holding nothing, if the bucket has moved.
+func (b *bucket[K, V]) lock() bool {
+	for n := 0; !b.tryLock(); n++ {
+		if b.observe().moved() {
+			return false
+		}
+		pause(n)
+	}
+	return true
+}
+
+// unlock releases the lock. Whoever locks the bucket next sees all that was done under it.
+func (b *bucket[K, V]) unlock() {
+	b.publishControl(control(b.control.Load()) &^ controlLock)
+}
+
+// publishTophash makes a slot's entry visible or invisible to readers.
+func (b *bucket[K, V]) publishTophash(w uint64) {
+	storeRelease(&b.tophash, w)
+	if invariants {
+		step(stepTophashPublished)
+	}
+}
+
+// publishControl replaces the control word of a bucket whose lock the caller holds.
+func (b *bucket[K, V]) publishControl(c control) {
+	storeRelease(&b.control, uint64(c))
+}
+
+// bump publishes a new version (I4). It stands between an entry's disappearance and the reuse of its words.
+func (b *bucket[K, V]) bump() {
+	storeFenced(&b.control, b.control.Load()+uint64(versionOne))
+	if invariants {
+		step(stepVersionPublished)
+	}
+}
+
+// beginWriting and endWriting enclose a wide value's overwrite in place (I5). Readers that overlap it retry.
+func (b *bucket[K, V]) beginWriting() {
+	storeFenced(&b.control, b.control.Load()|uint64(controlWriting))
+	if invariants {
+		step(stepWriting)
+	}
+}
+
+func (b *bucket[K, V]) endWriting() {
+	b.publishControl(control(b.control.Load())&^controlWriting + versionOne)
+}
+
+// storeSlot writes an entry into a free slot, where no reader looks before publishTophash (I3).
+func (b *bucket[K, V]) storeSlot(tr *traits[K], i int, key K, value V) {
+	s := b.slot(i)
+	storeWords(&s.k, key, &tr.key)
+	storeWords(&s.v, value, &tr.value)
+	if invariants {
+		step(stepSlotStored)
+	}
+}
+
+// storeValue overwrites a value: one store for a value in place, several between beginWriting and endWriting.
+func (b *bucket[K, V]) storeValue(tr *traits[K], i int, value V) {
+	storeWords(&b.slot(i).v, value, &tr.value)
+}
+
+// clearSlot drops the pointers of a removed entry, after bump (I4).
+func (b *bucket[K, V]) clearSlot(tr *traits[K], i int) {
+	if tr.hasPointers {
+		var key K
+		var value V
+		s := b.slot(i)
+		storeWords(&s.k, key, &tr.key)
+		storeWords(&s.v, value, &tr.value)
+	}
+}
+
+// loadKey copies a key out of a slot. It may be torn until unchanged says otherwise.
+func (b *bucket[K, V]) loadKey(tr *traits[K], i int) K {
+	return loadWords(&b.slot(i).k, &tr.key)
+}
+
+// loadValue copies a value out of a slot. It may be torn until settled says otherwise.
+func (b *bucket[K, V]) loadValue(tr *traits[K], i int) V {
+	return loadWords(&b.slot(i).v, &tr.value)
+}
+
+// slot returns the slot's address; i is 0..7, so the bounds check is not needed.
+func (b *bucket[K, V]) slot(i int) *slot[K, V] {
+	return (*slot[K, V])(unsafe.Add(unsafe.Pointer(&b.slots), uintptr(i)*unsafe.Sizeof(b.slots[0])))
+}
+
+// bucketAt returns bucket i of the array at base; the caller has masked i.
+func bucketAt[K comparable, V any](base unsafe.Pointer, i uint64) *bucket[K, V] {
+	return (*bucket[K, V])(unsafe.Add(base, uintptr(i)*unsafe.Sizeof(bucket[K, V]{})))
+}
+
+// pause waits a little before try n: it spins while the holder is likely running, then lets other goroutines run,
+// then sleeps, so that a holder that lost its thread gets it back.
+func pause(n int) {
+	const spins, yields = 32, 256
+	switch {
+	case n < spins:
+		spin(16)
+	case n < yields:
+		runtime.Gosched()
+	default:
+		time.Sleep(time.Duration(min(n-yields+1, 100)) * time.Microsecond)
+	}
+}
+
+var spinTarget atomic.Uint32
+
+// spin waits for n loads from the first-level cache.
+func spin(n int) {
+	for range n {
+		spinTarget.Load()
+	}
+}

@@ -1,0 +1,30 @@
+//go:build amd64 && !race && !hushmap_atomic
+
+package hushmap
+
+import "sync/atomic"
+
+// wordAtomic says whether slots are read and written word by word with atomic instructions.
+const wordAtomic = false
+
+// storeWords writes a slot's key or value. On a machine with total store order a plain typed assignment suffices:
+// stores become visible in program order, a scalar is one MOV, and the compiler adds the GC's write barriers.
+func storeWords[T any](dst *T, src T, _ *wordLayout) {
+	*dst = src
+}
+
+// loadWords reads a slot's key or value: loads happen in program order, and a scalar is one MOV. A wider copy may
+// be torn; the caller checks the version before it looks into it.
+func loadWords[T any](src *T, _ *wordLayout) T {
+	return *src
+}
+
+// storeRelease publishes a header word.
+func storeRelease(p *atomic.Uint64, w uint64) {
+	p.Store(w)
+}
+
+// storeFenced publishes a header word that is overwritten again under the same lock.
+func storeFenced(p *atomic.Uint64, w uint64) {
+	p.Store(w)
+}

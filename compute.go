@@ -1,0 +1,200 @@
+// This file is responsible for changing an entry depending on what it was: read without a lock, decide without a
+// lock, and apply under the lock if the value's words are still the ones that were decided upon.
+
+package hushmap
+
+import (
+	"fmt"
+	"reflect"
+	"unsafe"
+
+	"github.com/hushmap/hushmap/internal/stackmark"
+)
+
+// Op is what a function given to [Map.Compute] wants done.
+type Op uint8
+
+const (
+	// CancelOp leaves the map as it is.
+	CancelOp Op = iota
+	// UpdateOp stores the returned value, whether or not the key was present.
+	UpdateOp
+	// DeleteOp deletes the key, if it is present.
+	DeleteOp
+)
+
+// String returns the constant's name.
+func (op Op) String() string {
+	switch op {
+	case CancelOp:
+		return "CancelOp"
+	case UpdateOp:
+		return "UpdateOp"
+	case DeleteOp:
+		return "DeleteOp"
+	}
+	return fmt.Sprintf("Op(%d)", uint8(op))
+}
+
+// apply carries out op on key if its entry is still what the caller was told: absent, or present with the words of
+// old. It reports whether it was.
+func (c *core[K, V]) apply(key K, old V, loaded bool, value V, op Op) bool {
+	for n := 0; ; n++ {
+		var p place[K, V]
+		rm := c.lockKey(key, &p)
+		if !c.stillLocked(rm, &p, &old, loaded) {
+			rm.unlock(&p)
+			return false
+		}
+		switch {
+		case op == DeleteOp && loaded:
+			c.removeUnlock(rm, &p)
+			return true
+		case op == DeleteOp:
+			rm.unlock(&p)
+			return true
+		case loaded:
+			rm.overwriteLocked(&p, value)
+			rm.unlock(&p)
+			return true
+		case c.insertUnlock(rm, &p, key, value):
+			return true
+		}
+		pause(n)
+	}
+}
+
+// stillLocked reports whether the place holds the words of old, or nothing if loaded is false.
+func (c *core[K, V]) stillLocked(rm *readMap[K, V], p *place[K, V], old *V, loaded bool) bool {
+	if (p.slot >= 0) != loaded {
+		return false
+	}
+	if !loaded {
+		return true
+	}
+	now := rm.valueLocked(p)
+	return rm.traits.value.same(unsafe.Pointer(&now), unsafe.Pointer(old))
+}
+
+// compute is Map.Compute. The function runs until what it was given is still true when it returns.
+func (c *core[K, V]) compute(key K, fn func(old V, loaded bool) (V, Op)) (actual V, ok bool) {
+	for n := 0; n < watchAfter; n++ {
+		if actual, ok, done := c.computeOnce(key, fn); done {
+			return actual, ok
+		}
+		pause(n)
+	}
+	return c.computeWatched(key, fn)
+}
+
+// computeOnce reads, runs the function and applies what it wants. It reports whether that succeeded.
+func (c *core[K, V]) computeOnce(key K, fn func(V, bool) (V, Op)) (actual V, ok, done bool) {
+	old, loaded := c.lookup(key)
+	value, op := fn(old, loaded)
+	switch op {
+	case CancelOp:
+		return old, loaded, true
+	case UpdateOp:
+		return value, true, c.apply(key, old, loaded, value, op)
+	case DeleteOp:
+		if !loaded {
+			return actual, false, true
+		}
+		return actual, false, c.apply(key, old, loaded, value, op)
+	}
+	panic("hushmap: Compute: the function returned the unknown " + op.String())
+}
+
+// computeWatched is compute for a key that keeps changing while the function runs. Only one Compute of a map is
+// watched at a time; others keep trying, which includes giving way to it.
+func (c *core[K, V]) computeWatched(key K, fn func(V, bool) (V, Op)) (actual V, ok bool) {
+	w := &watch{id: ids.Add(1)}
+	defer c.unwatch(w)
+	for n := 0; ; n++ {
+		if w.own.Load() >= ownChanges {
+			panic("hushmap: Compute: the function keeps changing the key that it computes")
+		}
+		c.watch(key, w)
+		var done bool
+		stackmark.Call(w.id, func() { actual, ok, done = c.computeOnce(key, fn) })
+		if done {
+			return actual, ok
+		}
+		pause(min(n, giveWayPauses/2))
+	}
+}
+
+// watch publishes w as the watch on key, unless one is published already.
+func (c *core[K, V]) watch(key K, w *watch) {
+	rm := c.read.Load()
+	if rm == nil || rm.watch != nil {
+		return
+	}
+	h := rm.hash(key) // outside mu: it may call a user's hasher
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.read.Load() != rm {
+		return
+	}
+	w.hash = h
+	next := *rm
+	next.watch = w
+	c.publish(&next)
+}
+
+// unwatch takes w back.
+func (c *core[K, V]) unwatch(w *watch) {
+	w.over.Store(true)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if rm := c.read.Load(); rm != nil && rm.watch == w {
+		next := *rm
+		next.watch = nil
+		c.publish(&next)
+	}
+}
+
+// comparable reports whether values can be compared at all.
+func (c *core[K, V]) comparable() bool {
+	if rm := c.read.Load(); rm != nil {
+		return rm.traits.comparable
+	}
+	return reflect.TypeFor[V]().Comparable()
+}
+
+// compareAnd applies op to key if its value is == old, and reports whether it was. The comparison may panic; it
+// runs without a lock.
+func (c *core[K, V]) compareAnd(op Op, key K, old, new V) bool {
+	for n := 0; ; n++ {
+		now, loaded := c.lookup(key)
+		if !loaded || any(now) != any(old) {
+			return false
+		}
+		if c.apply(key, now, true, new, op) {
+			return true
+		}
+		pause(n)
+	}
+}
+
+// deleteFunc is Map.DeleteFunc.
+func (c *core[K, V]) deleteFunc(fn func(key K, value V) bool) (deleted int) {
+	var zero V
+	c.sweep(func(rm *readMap[K, V], e *entryRef[K], value V) bool {
+		for loaded := true; loaded && fn(e.key, value); {
+			if rm.traits.irreflexive && e.key != e.key {
+				if c.removeIrreflexive(rm, e, value) {
+					deleted++
+				}
+				break
+			}
+			if c.apply(e.key, value, true, zero, DeleteOp) {
+				deleted++
+				break
+			}
+			value, loaded = c.lookup(e.key)
+		}
+		return true
+	})
+	return deleted
+}

@@ -1,0 +1,145 @@
+// This file is responsible for moving the entries of one table into another: evacuation. Growing, shrinking and
+// rebuilding differ only in the size and the seed of the new table.
+//
+//	old     [moved][moved][     ][moved][     ][     ]     cursor: next bucket to be claimed
+//	           |      |             ^ a writer needed it early
+//	           v      v
+//	new     [      ][      ][      ][      ][      ][      ][      ][      ] ...
+//
+// An old bucket is open, then locked by its evacuator, then frozen (I8). While it is open it owns its entries, and
+// the new table has no entry for their keys; once it is frozen the new table owns them (I9). Locks of the new table
+// are taken under a lock of the old one, never the other way round.
+
+package hushmap
+
+import (
+	"math/rand/v2"
+	"sync/atomic"
+
+	"github.com/hushmap/hushmap/internal/cacheline"
+	"github.com/hushmap/hushmap/internal/swar"
+)
+
+// evacuation is a table on its way out and the progress made so far.
+type evacuation[K comparable, V any] struct {
+	table[K, V]             // the old table; immutable
+	to          table[K, V] // the new table; immutable
+	_           cacheline.Pad
+	cursor      atomic.Uint64 // buckets claimed by helpers; past the end the claims start over
+	_           cacheline.Pad
+	frozen      atomic.Uint64 // buckets frozen so far
+	_           cacheline.Pad
+}
+
+// done reports whether every bucket is frozen. Then the new table owns all keys.
+func (e *evacuation[K, V]) done() bool { return e.frozen.Load() == e.buckets() }
+
+// evacuate moves the entries of old bucket i, if nobody has yet. It waits for the bucket's lock if wait is set, else
+// leaves a locked bucket alone.
+func (e *evacuation[K, V]) evacuate(i uint64, wait bool) {
+	b := e.bucket(i)
+	if b.observe().moved() {
+		return
+	}
+	if wait && !b.lock() || !wait && !b.tryLock() {
+		return
+	}
+	var hashes [bucketSlots]uint64
+	living := e.rehashLocked(i, &hashes)
+	for ; living != 0; living = swar.Next(living) {
+		s := swar.First(living)
+		e.adopt(b.loadKey(e.traits, s), b.loadValue(e.traits, s), hashes[s])
+		if invariants {
+			step(stepAdopted)
+		}
+	}
+	b.freezeUnlock()
+	e.frozen.Add(1)
+}
+
+// rehashLocked computes the hashes that the entries of bucket i have in the new table. All of them come before the
+// first entry moves: a user's hasher that panics leaves the bucket as it was, and unlocked.
+func (e *evacuation[K, V]) rehashLocked(i uint64, hashes *[bucketSlots]uint64) (living uint64) {
+	b := e.bucket(i)
+	w := b.observeTophash()
+	finished := e.hashed != hashCustom
+	defer func() {
+		if !finished {
+			b.unlock()
+		}
+	}()
+	living = swar.Full(w)
+	for f := living; f != 0; f = swar.Next(f) {
+		s := swar.First(f)
+		hashes[s] = e.rehash(i, swar.Byte(w, s), b.loadKey(e.traits, s))
+	}
+	finished = true
+	return living
+}
+
+// rehash returns the hash in the new table of an entry of old bucket i.
+func (e *evacuation[K, V]) rehash(i uint64, th uint8, key K) uint64 {
+	if e.traits.irreflexive && key != key {
+		_, h := e.homeOf(i, th, key)
+		return h
+	}
+	return e.to.hash(key)
+}
+
+// adopt inserts an entry into the new table, which has none for its key (I9).
+func (e *evacuation[K, V]) adopt(key K, value V, h uint64) {
+	for n := 0; ; n++ {
+		home := e.to.home(h)
+		p := place[K, V]{hash: h, home: home, bucket: home, slot: -1}
+		if !e.to.bucket(home).lock() {
+			panic("hushmap: corrupted: a bucket was evacuated before the table before it")
+		}
+		if in, _ := e.to.insertLocked(&p, key, value); in == inserted {
+			e.to.unlock(&p)
+			return
+		}
+		if key != key {
+			h = rand.Uint64() // its neighbourhood is full up to maxDisplacement
+		}
+		pause(n)
+	}
+}
+
+// evacuatePath evacuates every old bucket that key could be in (I9).
+func (e *evacuation[K, V]) evacuatePath(key K) {
+	i := e.home(e.hash(key))
+	for n := uint64(0); n <= e.mask; i, n = (i+1)&e.mask, n+1 {
+		e.evacuate(i, true)
+		if e.bucket(i).observe().overflow() == 0 {
+			return
+		}
+	}
+}
+
+// evacuateRange evacuates every old bucket that holds an entry with a home of from to to, both included.
+func (e *evacuation[K, V]) evacuateRange(from, to uint64) {
+	for i, n := from, uint64(0); n <= e.mask; i, n = (i+1)&e.mask, n+1 {
+		e.evacuate(i, true)
+		if n >= to-from && e.bucket(i).observe().overflow() == 0 {
+			return
+		}
+	}
+}
+
+// help evacuates n buckets that are nobody's in particular (I10), waiting for locked ones if wait is set. When all
+// have been claimed it goes round again, past locked ones: a helper that lost its thread holds up one bucket, not the
+// growth of the others.
+func (e *evacuation[K, V]) help(n uint64, wait bool) {
+	start := e.cursor.Add(n) - n
+	wait = wait && start <= e.mask
+	for i := start; i < start+n && !e.done(); i++ {
+		e.evacuate(i&e.mask, wait)
+	}
+}
+
+// drain evacuates all that is left, waiting for locked buckets.
+func (e *evacuation[K, V]) drain() {
+	for i := uint64(0); i <= e.mask && !e.done(); i++ {
+		e.evacuate(i, true)
+	}
+}

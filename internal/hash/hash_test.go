@@ -1,0 +1,181 @@
+package hash
+
+import (
+	"fmt"
+	"math"
+	"runtime"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestSeedIsThreeWords(t *testing.T) {
+	assert.EqualValues(t, 24, unsafe.Sizeof(Seed{}))
+}
+
+// clone returns an equal string in other memory.
+func clone(s string) string { return string([]byte(s)) }
+
+func TestComparableAgreesWithEquality(t *testing.T) {
+	type key struct {
+		a int8
+		b string
+		c any
+	}
+	s := NewSeed()
+	p := new(int)
+	equal(t, &s, 0.0, math.Copysign(0, -1))
+	equal(t, &s, complex(0, math.Copysign(0, -1)), 0)
+	equal(t, &s, "hushmap", clone("hushmap"))
+	equal(t, &s, any("hushmap"), any(clone("hushmap")))
+	equal[any](t, &s, 0.0, math.Copysign(0, -1))
+	equal[any](t, &s, nil, nil)
+	equal(t, &s, p, p)
+	equal(t, &s, [2]any{1, "a"}, [2]any{1, clone("a")})
+	equal[fmt.Stringer](t, &s, stringer(5), stringer(5))
+	equal(t, &s, key{1, "b", 2.0}, key{1, clone("b"), 2.0})
+
+	different(t, &s, any(int32(1)), any(int64(1)))
+	different(t, &s, "a", "b")
+	different(t, &s, 1.0, 2.0)
+	different(t, &s, key{a: 1}, key{a: 2})
+	different(t, &s, new(int), new(int))
+}
+
+type stringer int
+
+func (s stringer) String() string { return fmt.Sprint(int(s)) }
+
+func equal[K comparable](t *testing.T, s *Seed, x, y K) {
+	t.Helper()
+	require.True(t, x == y)
+	assert.Equal(t, Comparable(&x, s), Comparable(&y, s), "%T %v", x, x)
+}
+
+func different[K comparable](t *testing.T, s *Seed, x, y K) {
+	t.Helper()
+	assert.NotEqual(t, Comparable(&x, s), Comparable(&y, s), "%T %v %v", x, x, y)
+}
+
+// withoutAES runs f as on a CPU without AES instructions.
+func withoutAES(f func()) {
+	defer func(old bool) { hasAES = old }(hasAES)
+	hasAES = false
+	f()
+}
+
+func TestStringIsComparable(t *testing.T) {
+	type name string
+	check := func() {
+		s := NewSeed()
+		seen := make(map[uint64]int)
+		for n := range 300 {
+			str := strings.Repeat("x", n)
+			h := String(str, &s)
+			named := name(str)
+			assert.Equal(t, h, String(clone(str), &s))
+			assert.Equal(t, h, Comparable(&str, &s))
+			assert.Equal(t, h, Comparable(&named, &s))
+			seen[h]++
+		}
+		assert.Len(t, seen, 300)
+	}
+	check()
+	withoutAES(func() {
+		check()
+		s := NewSeed()
+		assert.Equal(t, seededXXHash("x", &s), String("x", &s), "took effect")
+		assert.NotEqual(t, String("x", &Seed{A: 1}), String("x", &Seed{A: 2}), "seeded")
+	})
+}
+
+func TestUnhashableKeysPanicLikeAMap(t *testing.T) {
+	s := NewSeed()
+	stable, err := StableOf(typeOf[any]())
+	require.NoError(t, err)
+	for _, k := range []any{[]int{1}, map[int]int{}, func() {}, struct{ f []int }{}, [1]any{[]int{}}} {
+		want := panicOf(func() { _ = map[any]int{}[k] })
+		require.NotNil(t, want)
+		for name, f := range map[string]func(){
+			"Comparable": func() { Comparable(&k, &s) },
+			"stable":     func() { stable.Sum(unsafe.Pointer(&k), &s) },
+		} {
+			got := panicOf(f)
+			require.Implements(t, (*runtime.Error)(nil), got, name)
+			assert.Contains(t, got.(error).Error(), "hash of unhashable type", name)
+			assert.Equal(t, want.(error).Error(), got.(error).Error(), name)
+		}
+	}
+}
+
+func panicOf(f func()) (v any) {
+	defer func() { v = recover() }()
+	f()
+	return nil
+}
+
+func TestHashingAllocatesNothing(t *testing.T) {
+	type key struct {
+		a int
+		b string
+		c [3]uint64
+	}
+	s := NewSeed()
+	n := 123456
+	str := clone("a string key of some length")
+	iface, strc := must[any](t), must[key](t)
+	for name, f := range map[string]func(){
+		// Boxing happens inside: if the key escaped, it would be on the heap.
+		"any(int)":        func() { k := any(n); sink = Comparable(&k, &s) },
+		"any(string)":     func() { k := any(str); sink = Comparable(&k, &s) },
+		"any(struct)":     func() { k := any(key{n, str, [3]uint64{}}); sink = Comparable(&k, &s) },
+		"string":          func() { k := str; sink = Comparable(&k, &s) },
+		"String":          func() { sink = String(str, &s) },
+		"bytes as string": func() { b := [5]byte{byte(n)}; sink = String(string(b[:]), &s) },
+		"struct":          func() { k := key{n, str, [3]uint64{}}; sink = Comparable(&k, &s) },
+		"pointer":         func() { var x int; k := &x; sink = Comparable(&k, &s) },
+		"stable any(int)": func() { k := any(n); sink = iface.Sum(unsafe.Pointer(&k), &s) },
+		"stable any(struct)": func() {
+			k := any(key{n, str, [3]uint64{}})
+			sink = iface.Sum(unsafe.Pointer(&k), &s)
+		},
+		"stable struct": func() { k := key{n, str, [3]uint64{}}; sink = strc.Sum(unsafe.Pointer(&k), &s) },
+	} {
+		assert.Zero(t, testing.AllocsPerRun(100, f), name)
+		withoutAES(func() {
+			assert.Zero(t, testing.AllocsPerRun(100, f), "%s without AES", name)
+		})
+	}
+}
+
+// A key that lives on a stack keeps its hash when the stack moves, unless it
+// is an address of that stack.
+func TestHashSurvivesMovingStacks(t *testing.T) {
+	s := NewSeed()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		type key struct {
+			a int
+			b string
+		}
+		n := 4711
+		k := any(key{n, "x"})
+		before := Comparable(&k, &s)
+		moveStack(1000)
+		assert.Equal(t, before, Comparable(&k, &s))
+	}()
+	<-done
+}
+
+//go:noinline
+func moveStack(depth int) byte {
+	var frame [256]byte
+	if depth > 0 {
+		frame[depth%256] = moveStack(depth - 1)
+	}
+	return frame[0]
+}

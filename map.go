@@ -1,0 +1,252 @@
+// Package hushmap provides a generic, concurrent hash map that the garbage collector hardly notices.
+//
+// [Map] has every method of [sync.Map] under its own name and with its meaning, and more; its zero value is an empty
+// map, ready to use. [AnyMap] replaces sync.Map without another change of the program.
+//
+// # A tour of the code
+//
+// A table is a power-of-two array of buckets. A bucket is eight slots (a key and a value each), a tophash word with
+// one byte of the hash per slot, and a control word: lock, moved, writing, overflow count, version.
+//
+//	Map ---> read map ---> table  [bucket][bucket][bucket][bucket] ...
+//	                  \                   \
+//	                   old table           | tophash | control | value 0 key 0 | ... | value 7 key 7 |
+//	                   (while growing)
+//
+// The life of a key. Its hash's top bits choose the home bucket, its low byte is the tophash byte. A writer locks
+// the home bucket, writes key and value into a free slot there, and publishes the entry with one store of the
+// tophash word. If the home bucket is full the entry goes to the first bucket behind it with a free slot, and every
+// bucket that it passed counts it in its overflow count. A reader takes no lock and writes nothing: it loads control,
+// the tophash word, the words of the slots whose byte matches, and control again; if the version has changed, it
+// looks again. A deletion changes the tophash word, then the version, then clears the slot.
+//
+// Growth. The write that exceeds the load limit of 3/4 publishes a read map with a new table of twice the size beside
+// the old one. From then on every write evacuates the old buckets its key could be in, and a few more, until none is
+// left; lookups ask the old table first. Mass deletion shrinks the table the same way. No operation ever waits for
+// a whole table to be moved.
+//
+// The protocol, with its invariants by number, is in docs/design.md; the code refers to it as I1 to I11. The files, in
+// the order in which they build on each other: options.go, layout.go (what words a type has), barrier.go (how words
+// enter and leave a slot), bucket.go, table.go (probing, locking), grow.go (evacuation), watch.go, readmap.go (which
+// table is current), flood.go, sweep.go (Range), compute.go, map.go, flight.go, stats.go.
+package hushmap
+
+import (
+	"fmt"
+	"iter"
+)
+
+// noCopy makes `go vet` report a Map that is copied.
+type noCopy struct{}
+
+func (*noCopy) Lock()   {}
+func (*noCopy) Unlock() {}
+
+// Map is a concurrent map from K to V. Its zero value is an empty map, ready to use, and allocates nothing before
+// the first write. A Map must not be copied after first use.
+//
+// All methods may be called by any number of goroutines at once, and each takes effect at one instant between its
+// call and its return (it is linearizable), except for Range, All, Keys, Values, DeleteFunc and Stats, which pass
+// over the map while it changes. Keys are compared by ==; a NaN key is stored but can only be reached by passing
+// over the map, and deleted only by DeleteFunc and Clear.
+//
+// The following holds for every method unless its own comment says otherwise.
+//
+// Complexity: O(1) expected. No allocation, except that a write may start a growth, which allocates a table, and that
+// passing a key or value to an interface type allocates at the caller. During a growth an operation moves a bounded
+// number of entries.
+//
+// Blocking: reads take no lock. A write holds the lock of one bucket (eight entries), seldom two, for well under a
+// microsecond. Functions passed to methods run without any lock and may call any method of the same map. A function
+// that panics or calls [runtime.Goexit] leaves the map usable and its key unchanged.
+//
+// Ordering: in the terms of the Go memory model, a write synchronizes before any read that observes its effect.
+//
+// Errors: as for the built-in map, a key that holds an unhashable dynamic type panics with a runtime error.
+type Map[K comparable, V any] struct {
+	_       noCopy
+	core    core[K, V]
+	flights flights[K, V] // of LoadOrCompute; see flight.go
+}
+
+// AnyMap has the method set of [sync.Map]: `var m sync.Map` becomes `var m hushmap.AnyMap`, and nothing else changes.
+type AnyMap = Map[any, any]
+
+// New returns an empty map with the given options. Without options it is the same as new(Map[K, V]).
+//
+// Errors: New panics if an option is invalid by itself, or does not fit K or another option.
+func New[K comparable, V any](opts ...Option) *Map[K, V] {
+	m := new(Map[K, V])
+	s := newSettings(opts)
+	if limit := maxBuckets(bucketSize[K, V]()); bucketsFor(s.capacity) > limit {
+		panic(fmt.Sprintf("hushmap: New: WithCapacity(%d) exceeds the address space", s.capacity))
+	}
+	m.core.settings, m.core.traits = s, newTraits[K, V](s)
+	return m
+}
+
+// Load returns the value stored for key, or the zero value and false if there is none.
+func (m *Map[K, V]) Load(key K) (value V, ok bool) {
+	return m.core.lookup(key)
+}
+
+// Store sets the value for key.
+func (m *Map[K, V]) Store(key K, value V) {
+	m.core.store(key, value)
+}
+
+// LoadOrStore returns the value that is present for key and true; or else stores the given value and returns it and
+// false.
+//
+// Blocking: takes no lock if the key is present.
+func (m *Map[K, V]) LoadOrStore(key K, value V) (actual V, loaded bool) {
+	if actual, loaded = m.core.lookup(key); loaded {
+		return actual, true
+	}
+	return m.core.loadOrStore(key, value)
+}
+
+// LoadAndDelete deletes the entry for key and returns the value it had, or the zero value and false if there was
+// none.
+func (m *Map[K, V]) LoadAndDelete(key K) (value V, loaded bool) {
+	return m.core.loadAndDelete(key)
+}
+
+// Delete deletes the entry for key, if there is one.
+func (m *Map[K, V]) Delete(key K) {
+	m.core.loadAndDelete(key)
+}
+
+// Swap sets the value for key and returns the value it had, or the zero value and false if there was none.
+func (m *Map[K, V]) Swap(key K, value V) (previous V, loaded bool) {
+	return m.core.swap(key, value)
+}
+
+// CompareAndSwap sets the value for key to new if it is == old, and reports whether it did. It returns false if the
+// key is absent, even if old is the zero value.
+//
+// Errors: as sync.Map, it panics if V is not comparable, or is an interface type and the present value and old have
+// the same dynamic type, which is not comparable.
+func (m *Map[K, V]) CompareAndSwap(key K, old, new V) (swapped bool) {
+	if !m.core.comparable() {
+		panic("called CompareAndSwap when value is not of comparable type")
+	}
+	return m.core.compareAnd(UpdateOp, key, old, new)
+}
+
+// CompareAndDelete deletes the entry for key if its value is == old, and reports whether it did. It returns false if
+// the key is absent, even if old is the zero value.
+//
+// Errors: as CompareAndSwap.
+func (m *Map[K, V]) CompareAndDelete(key K, old V) (deleted bool) {
+	if !m.core.comparable() {
+		panic("called CompareAndDelete when value is not of comparable type")
+	}
+	return m.core.compareAnd(DeleteOp, key, old, old)
+}
+
+// Range calls f for each key and value until f returns false. f may call any method of the map.
+//
+// Every key that is present throughout the call is visited exactly once, none twice, also while the map grows,
+// shrinks or is rebuilt meanwhile. The value is one that the key had during the call; an entry that f deletes before
+// its turn is not visited. Range is no snapshot: entries that are stored or deleted meanwhile may be visited or not.
+// NaN keys are visited once each as well, unless the table shrinks or is rebuilt meanwhile.
+//
+// Complexity: O(slots) even if f returns false soon after; it ends a growth that is under way, bucket by bucket.
+// Ordering: entries come in the order of their hashes, which is random unless [WithStableHash] is given.
+func (m *Map[K, V]) Range(f func(key K, value V) bool) {
+	m.core.sweep(func(_ *readMap[K, V], e *entryRef[K], value V) bool { return f(e.key, value) })
+}
+
+// All returns an iterator over keys and values. It is Range for a for statement.
+func (m *Map[K, V]) All() iter.Seq2[K, V] {
+	return m.Range
+}
+
+// Keys returns an iterator over the keys, with the properties of Range.
+func (m *Map[K, V]) Keys() iter.Seq[K] {
+	return func(yield func(K) bool) {
+		m.Range(func(key K, _ V) bool { return yield(key) })
+	}
+}
+
+// Values returns an iterator over the values, with the properties of Range.
+func (m *Map[K, V]) Values() iter.Seq[V] {
+	return func(yield func(V) bool) {
+		m.Range(func(_ K, value V) bool { return yield(value) })
+	}
+}
+
+// Len returns the number of entries. It is exact when no write is under way; otherwise it is at least 0 and at most
+// the largest number of entries that there ever was since the last Clear.
+//
+// Complexity: O(processors).
+func (m *Map[K, V]) Len() int {
+	if rm := m.core.read.Load(); rm != nil {
+		return rm.length.Len()
+	}
+	return 0
+}
+
+// Clear deletes all entries and releases the tables, at one instant. An operation that began before and is still
+// under way takes effect before that instant or after it.
+//
+// Complexity: O(1).
+// Blocking: waits while another goroutine allocates a table.
+func (m *Map[K, V]) Clear() {
+	m.core.clear()
+}
+
+// Compute calls fn with the value of key (or the zero value and false) and does what it returns: [UpdateOp] stores
+// the new value, [DeleteOp] deletes the entry, [CancelOp] leaves the map as it is. It returns the value that the key
+// has then and true, or the zero value and false if it has none.
+//
+// Compute is optimistic: fn runs without a lock, and if the entry has changed when it returns it runs again with
+// the new value. It should have no side effects. After many conflicts writers of the same key on other goroutines
+// briefly give way.
+//
+// Errors: Compute panics if fn keeps changing the key it computes, or returns an unknown Op.
+func (m *Map[K, V]) Compute(key K, fn func(old V, loaded bool) (V, Op)) (actual V, ok bool) {
+	return m.core.compute(key, fn)
+}
+
+// LoadOrCompute returns the value that is present for key and true; or else calls fn, stores its value and returns
+// it and false. While fn runs, other callers of LoadOrCompute for the same key wait for it and get its result, with
+// loaded set; other methods neither wait nor see anything of it. If the key is stored by one of those meanwhile,
+// the stored value stays and is returned, with loaded set.
+//
+// fn runs once per missing key. If it returns an error, nothing is stored and all who waited get the error, loaded
+// not set; if it panics or calls [runtime.Goexit], one of those who waited runs its own fn. A call from within fn
+// that would wait for fn itself does not wait, but runs the function that it was given.
+//
+// Complexity: a miss allocates.
+// Blocking: takes no lock if the key is present; may wait for another goroutine's fn.
+func (m *Map[K, V]) LoadOrCompute(key K, fn func() (V, error)) (value V, loaded bool, err error) {
+	return m.loadOrCompute(key, fn)
+}
+
+// DeleteFunc deletes the entries for which fn returns true and returns how many it deleted. An entry that changes
+// between the call of fn and its deletion is not deleted before fn was asked again. It visits entries as Range does.
+func (m *Map[K, V]) DeleteFunc(fn func(key K, value V) bool) int {
+	return m.core.deleteFunc(fn)
+}
+
+// Grow makes room for n more entries, so that storing them will not grow the map.
+//
+// Complexity: O(entries) if the table is too small, else O(1).
+// Blocking: waits until all entries have moved; other operations go on meanwhile.
+// Errors: Grow panics if n is negative or the table would not fit the address space.
+func (m *Map[K, V]) Grow(n int) {
+	if n < 0 {
+		panic(fmt.Sprintf("hushmap: Grow(%d): the number of entries is negative", n))
+	}
+	m.core.grow(n)
+}
+
+// Compact makes the table as small as its entries allow, below the capacity given to [WithCapacity] if need be.
+//
+// Complexity: O(slots).
+// Blocking: waits until all entries have moved; other operations go on meanwhile.
+func (m *Map[K, V]) Compact() {
+	m.core.compact()
+}

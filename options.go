@@ -1,0 +1,131 @@
+package hushmap
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+	"unsafe"
+)
+
+// HugePages says whether large tables ask the operating system for huge pages.
+type HugePages uint8
+
+const (
+	// HugePagesAuto asks for huge pages for tables large enough to profit.
+	HugePagesAuto HugePages = iota
+	// HugePagesOff never asks for huge pages.
+	HugePagesOff
+)
+
+// An Option configures a Map made by [New].
+type Option struct {
+	apply func(*settings)
+}
+
+// settings is what the options add up to. It is written by New only and read-only afterwards.
+type settings struct {
+	capacity  int
+	hasher    any          // func(K, uint64) uint64, or nil
+	hasherKey reflect.Type // the K that hasher was made for
+	stable    bool
+	noShrink  bool
+	hugePages HugePages
+	tuning    tuning
+}
+
+// tuning makes rare paths common; only tests change it.
+type tuning struct {
+	chunk   uint64  // buckets that a writer evacuates besides those its key needs
+	atOnce  uint64  // buckets up to which whoever starts a growth evacuates the whole table
+	control control // what control words start with: counters near their end
+	rawHash bool    // do not mix the result of WithHasher
+}
+
+// defaultTuning. chunk: the old table is empty after a quarter as many writes as it has buckets, long before the new
+// one is full, even if that is eight times smaller. atOnce: less work than a few writers' chunks.
+var defaultTuning = tuning{chunk: 4, atOnce: 16}
+
+// WithCapacity makes the first table large enough for n entries, so that filling a map of known size never grows
+// it. It is also the size below which deletions do not shrink the table; [Map.Compact] and [Map.Clear] go below it.
+// Nothing is allocated before the first write.
+//
+// Units: entries. Errors: New panics if n is negative or the table would not fit the address space.
+func WithCapacity(n int) Option {
+	return Option{func(s *settings) {
+		if n < 0 {
+			panic(fmt.Sprintf("hushmap: WithCapacity(%d): capacity is negative", n))
+		}
+		s.capacity = n
+	}}
+}
+
+// WithHasher replaces the built-in hash. The function gets the key and a random seed that differs per table; keys
+// that are == must hash alike for the same seed, and it must not panic for keys that are ==-comparable. Its result
+// is mixed with the seed once more, so weak low or high bits do no harm, but keys with the same hash share a probe
+// sequence. A function that is inconsistent loses sight of keys; it never corrupts the map.
+//
+// Reason to exist: keys of which only a part identifies, and hashes that are at hand already.
+// Errors: New panics if hash is nil or if K is not the key type of the map.
+func WithHasher[K comparable](hash func(key K, seed uint64) uint64) Option {
+	return Option{func(s *settings) {
+		if hash == nil {
+			panic("hushmap: WithHasher: the function is nil")
+		}
+		s.hasher, s.hasherKey = hash, reflect.TypeFor[K]()
+	}}
+}
+
+// WithStableHash makes the hash, and with it the order of [Map.Range], the same in every process. Strings are
+// hashed by xxhash.
+//
+// Reason to exist: reproducible runs. Anyone who knows the hash can build keys that collide, and the map will not
+// defend itself by changing the seed: use it for trusted keys only.
+// Errors: New panics if keys of type K hold addresses (pointers, channels), which no hash can make stable.
+func WithStableHash() Option {
+	return Option{func(s *settings) { s.stable = true }}
+}
+
+// WithoutShrink keeps the table as large as it ever was; only [Map.Compact] and [Map.Clear] make it smaller.
+//
+// Reason to exist: a map that empties and fills in turns need not grow again each time.
+func WithoutShrink() Option {
+	return Option{func(s *settings) { s.noShrink = true }}
+}
+
+// WithHugePages says whether large tables of pointer-free slots ask the operating system for huge pages.
+//
+// Reason to exist: huge pages save TLB misses, but memory becomes resident 2 MiB at a time.
+// Errors: New panics if mode is not one of the HugePages constants.
+func WithHugePages(mode HugePages) Option {
+	return Option{func(s *settings) {
+		if mode > HugePagesOff {
+			panic(fmt.Sprintf("hushmap: WithHugePages(%d): unknown mode", mode))
+		}
+		s.hugePages = mode
+	}}
+}
+
+// newSettings applies the options and checks what can be checked without the map's types.
+func newSettings(opts []Option) *settings {
+	s := &settings{tuning: defaultTuning}
+	for i, o := range opts {
+		if o.apply == nil {
+			panic(fmt.Sprintf("hushmap: New: option %d is the zero Option", i))
+		}
+		o.apply(s)
+	}
+	if s.stable && s.hasher != nil {
+		panic("hushmap: New: WithHasher and WithStableHash exclude each other")
+	}
+	return s
+}
+
+// maxBuckets is the largest power of two of buckets of the given size that the address space could hold.
+func maxBuckets(bucketSize uintptr) uint64 {
+	const addressable = uint64(math.MaxInt) >> (unsafe.Sizeof(uintptr(0)) - 1) // 47 bits of 64, 28 of 32
+	n := uint64(minBuckets)
+	for n*2 <= addressable/uint64(bucketSize) {
+		n *= 2
+	}
+	return n
+}

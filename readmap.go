@@ -1,0 +1,448 @@
+// This file is responsible for the read map: what readers start from, who replaces it and when.
+//
+//	core.read ---> readMap { table, old, length }        immutable, replaced as a whole
+//
+//	  nil --first write--> {T0} --limit--> {T1, old T0} --T0 frozen--> {T1} --limit--> {T2, old T1} ...
+//	   ^                    |                  |                        |
+//	   +-------- Clear -----+------------------+------------------------+
+//
+// Only the holder of core.mu stores core.read. Readers and writers work with the read map they loaded, which may be
+// stale by then:
+//
+//   - After a growth has started, a stale writer still writes to open buckets of the old table, which own their
+//     keys; a frozen bucket sends it here for a fresh read map (I8).
+//   - After Clear, a stale operation sees and changes the table that was dropped, as if it had come just before the
+//     Clear: it began before the new read map was published.
+//
+// The length counter belongs to the read map and survives growth but not Clear, so that stale writers after a Clear
+// count in the map they write to (I11).
+
+package hushmap
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hushmap/hushmap/internal/hash"
+	"github.com/hushmap/hushmap/internal/stripe"
+)
+
+const (
+	// stripedBuckets is the size from which on the length counter is striped. Below it every insertion compares the
+	// exact length with the limit; above it every few.
+	stripedBuckets = 128
+
+	// shrinkFraction: a table whose entries are fewer than its limit divided by shrinkFraction shrinks to a quarter.
+	// From there it is a factor of two to the next shrinking and to the next growth, so that no oscillation of the
+	// length by less than that makes the table thrash.
+	shrinkFraction = 8
+	shrinkShift    = 2
+
+	// readerHelps is how many lookups, on average, make one evacuate a bucket while a table grows.
+	readerHelps = 32
+
+	// outgrownHelps is how many buckets a writer evacuates that finds the new table past its limit already.
+	outgrownHelps = 128
+)
+
+// readMap is an immutable view of the map.
+type readMap[K comparable, V any] struct {
+	table[K, V]                   // the current table
+	old         *evacuation[K, V] // the table before it, while it is being evacuated; else nil
+	length      *stripe.Counter   // entries of both tables
+	checkEvery  uint64            // power of two - 1: insertions of a stripe between two looks at the length
+	reseeded    bool              // this table was rebuilt under a new seed, which is done once
+	watch       *watch            // a Compute that cannot get through; else nil. See watch.go
+}
+
+// core is the engine behind a Map: the tables and their transitions.
+type core[K comparable, V any] struct {
+	read     atomic.Pointer[readMap[K, V]] // nil: empty. Stored under mu, loaded by anyone
+	mu       sync.Mutex                    // serialises transitions; no callback runs under it
+	settings *settings                     // set by New, immutable; nil: the defaults
+	traits   *traits[K]                    // set under mu before the first read map is published, then immutable
+
+	growths, shrinks, rebuilds atomic.Uint32 // added to under mu, loaded by anyone
+}
+
+var defaults = settings{tuning: defaultTuning}
+
+func (c *core[K, V]) options() *settings {
+	if c.settings == nil {
+		return &defaults
+	}
+	return c.settings
+}
+
+// writable returns the read map, after making the first table if there is none.
+func (c *core[K, V]) writable() *readMap[K, V] {
+	if rm := c.read.Load(); rm != nil {
+		return rm
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if rm := c.read.Load(); rm != nil {
+		return rm
+	}
+	if c.traits == nil {
+		c.traits = newTraits[K, V](c.options())
+	}
+	rm := &readMap[K, V]{table: c.newTable(c.floor())}
+	c.publish(rm)
+	return rm
+}
+
+// floor is the number of buckets below which deletions do not shrink the table.
+func (c *core[K, V]) floor() uint64 { return bucketsFor(c.options().capacity) }
+
+// newTable allocates a table of n buckets under a new seed.
+func (c *core[K, V]) newTable(n uint64) table[K, V] {
+	seed := hash.StableSeed()
+	if !c.options().stable {
+		seed = hash.NewSeed()
+	}
+	return newTable[K, V](c.traits, n, seed, c.options().tuning.control)
+}
+
+// publish makes rm the read map; the caller holds mu. A counter that is too narrow for the table is replaced by a
+// striped one that includes it.
+func (c *core[K, V]) publish(rm *readMap[K, V]) {
+	if rm.length == nil {
+		rm.length = stripe.New(1, nil)
+	}
+	if rm.buckets() >= stripedBuckets && rm.length.Stripes() == 1 {
+		rm.length = stripe.New(min(4*runtime.GOMAXPROCS(0), 64), rm.length)
+	}
+	rm.checkEvery = 0
+	if n := uint64(rm.length.Stripes()); n > 1 {
+		for every := uint64(1); every*64*n <= uint64(rm.limit()); every *= 2 {
+			rm.checkEvery = every - 1
+		}
+	}
+	c.read.Store(rm)
+	if invariants {
+		step(stepPublished)
+	}
+}
+
+// lookup finds key without a lock.
+func (c *core[K, V]) lookup(key K) (V, bool) {
+	for rm := c.read.Load(); rm != nil; rm = c.newer(rm) {
+		if rm.old != nil && rand.Uint32N(readerHelps) == 0 {
+			c.helpOld(rm, 1, false)
+		}
+		if v, r := rm.lookupBoth(key); r != moved {
+			return v, r == hit
+		}
+	}
+	var zero V
+	checkHashable(key)
+	return zero, false
+}
+
+// checkHashable panics for a key that no map can hold.
+func checkHashable[K comparable](key K) {
+	hash.Comparable(&key, &unusedSeed)
+}
+
+var unusedSeed = hash.StableSeed()
+
+// lookupBoth looks into the old table, if there is one, and then into the current one. An open old bucket owns its
+// keys, so what it says holds (I7, I9).
+func (rm *readMap[K, V]) lookupBoth(key K) (V, result) {
+	if e := rm.old; e != nil {
+		if v, r := e.lookup(key, e.hash(key)); r != moved {
+			return v, r
+		}
+	}
+	return rm.lookup(key, rm.hash(key))
+}
+
+// newer returns the read map that replaced rm, of which a bucket was found to have moved.
+func (c *core[K, V]) newer(rm *readMap[K, V]) *readMap[K, V] {
+	next := c.read.Load()
+	if next == rm {
+		panic("hushmap: corrupted: a bucket of the current table is marked as moved")
+	}
+	return next
+}
+
+// lockKey locks key's home bucket in the table that owns the key and finds the key there. It returns the read map
+// the place is in.
+func (c *core[K, V]) lockKey(key K, p *place[K, V]) *readMap[K, V] {
+	for n := 0; ; n++ {
+		rm := c.writable()
+		h := rm.hash(key)
+		if rm.old != nil {
+			c.prepare(rm, key)
+		}
+		if n == 0 && rm.watch != nil {
+			rm.watch.giveWay(h)
+		}
+		if rm.table.lockKey(key, h, p) {
+			return rm
+		}
+		if rm.bucket(rm.home(h)).observe().moved() {
+			c.newer(rm)
+		}
+		pause(n)
+	}
+}
+
+// prepare does a writer's share of a growth: the buckets of its own key, and a few more (I9, I10).
+func (c *core[K, V]) prepare(rm *readMap[K, V], key K) {
+	rm.old.evacuatePath(key)
+	c.helpOld(rm, c.options().tuning.chunk, true)
+}
+
+// helpOld evacuates n old buckets and ends the growth when they were the last.
+func (c *core[K, V]) helpOld(rm *readMap[K, V], n uint64, wait bool) {
+	rm.old.help(n, wait)
+	if rm.old.done() {
+		c.finish(rm)
+	}
+}
+
+// finish publishes a read map without the old table, all of whose buckets are frozen.
+func (c *core[K, V]) finish(rm *readMap[K, V]) {
+	if !c.mu.TryLock() {
+		return // the next writer will
+	}
+	defer c.mu.Unlock()
+	if c.read.Load() == rm {
+		next := *rm
+		next.old = nil
+		c.publish(&next)
+	}
+}
+
+// insertUnlock inserts an entry at an absent place and releases its locks. On false the caller starts again.
+func (c *core[K, V]) insertUnlock(rm *readMap[K, V], p *place[K, V], key K, value V) bool {
+	in, distance := rm.insertLocked(p, key, value)
+	if in != inserted {
+		if in == full {
+			c.outgrown(rm)
+		}
+		return false
+	}
+	n := rm.length.Inserted(p.hash)
+	rm.unlock(p)
+	if n&rm.checkEvery == 0 && rm.length.Len() > rm.limit() {
+		c.outgrown(rm)
+	}
+	if distance > suspectDistance && !rm.reseeded {
+		c.suspect(rm, p.home)
+	}
+	return true
+}
+
+// removeUnlock removes the entry at a place that is not absent and releases its locks.
+func (c *core[K, V]) removeUnlock(rm *readMap[K, V], p *place[K, V]) {
+	n := rm.length.Removed(p.hash) // before the lock is released, or Len could exceed what was ever stored
+	rm.removeUnlock(p)
+	if n&rm.checkEvery == 0 && rm.old == nil && !c.options().noShrink && rm.buckets() > c.floor() &&
+		rm.length.Len() < rm.limit()/shrinkFraction {
+		c.resize(rm, max(rm.buckets()>>shrinkShift, c.floor()))
+	}
+}
+
+// store is Map.Store.
+func (c *core[K, V]) store(key K, value V) {
+	for n := 0; ; n++ {
+		var p place[K, V]
+		rm := c.lockKey(key, &p)
+		if p.slot >= 0 {
+			rm.overwriteLocked(&p, value)
+			rm.unlock(&p)
+			return
+		}
+		if c.insertUnlock(rm, &p, key, value) {
+			return
+		}
+		pause(n)
+	}
+}
+
+// swap is Map.Swap.
+func (c *core[K, V]) swap(key K, value V) (previous V, loaded bool) {
+	for n := 0; ; n++ {
+		var p place[K, V]
+		rm := c.lockKey(key, &p)
+		if p.slot >= 0 {
+			previous = rm.valueLocked(&p)
+			rm.overwriteLocked(&p, value)
+			rm.unlock(&p)
+			return previous, true
+		}
+		if c.insertUnlock(rm, &p, key, value) {
+			return previous, false
+		}
+		pause(n)
+	}
+}
+
+// loadOrStore is Map.LoadOrStore for a key that was absent a moment ago.
+func (c *core[K, V]) loadOrStore(key K, value V) (actual V, loaded bool) {
+	for n := 0; ; n++ {
+		var p place[K, V]
+		rm := c.lockKey(key, &p)
+		if p.slot >= 0 {
+			actual = rm.valueLocked(&p)
+			rm.unlock(&p)
+			return actual, true
+		}
+		if c.insertUnlock(rm, &p, key, value) {
+			return value, false
+		}
+		pause(n)
+	}
+}
+
+// loadAndDelete is Map.LoadAndDelete.
+func (c *core[K, V]) loadAndDelete(key K) (value V, loaded bool) {
+	if c.read.Load() == nil {
+		checkHashable(key)
+		return value, false
+	}
+	var p place[K, V]
+	rm := c.lockKey(key, &p)
+	if p.slot < 0 {
+		rm.unlock(&p)
+		return value, false
+	}
+	value = rm.valueLocked(&p)
+	c.removeUnlock(rm, &p)
+	return value, true
+}
+
+// outgrown makes room: it starts a growth, or if one is under way already, does a larger part of it.
+func (c *core[K, V]) outgrown(rm *readMap[K, V]) {
+	if rm.old != nil {
+		c.helpOld(rm, outgrownHelps, true)
+		return
+	}
+	if !c.resize(rm, rm.buckets()*2) {
+		runtime.Gosched() // whoever is at it may need the processor
+	}
+}
+
+// resize starts to move the entries of rm into a new table of n buckets. It reports false if another transition is
+// under way or rm is stale.
+func (c *core[K, V]) resize(rm *readMap[K, V], n uint64) bool {
+	if !c.mu.TryLock() {
+		return false
+	}
+	next := func() *readMap[K, V] {
+		defer c.mu.Unlock()
+		return c.resizeLocked(rm, n, rm.seed)
+	}()
+	if next == nil {
+		return false
+	}
+	if next.old.buckets() <= c.options().tuning.atOnce {
+		next.old.drain()
+		c.finish(next)
+	}
+	return true
+}
+
+// resizeLocked publishes a read map that grows into a new table; the caller holds mu. It returns nil if rm is stale
+// or growing already.
+func (c *core[K, V]) resizeLocked(rm *readMap[K, V], n uint64, seed hash.Seed) *readMap[K, V] {
+	if c.read.Load() != rm || rm.old != nil {
+		return nil
+	}
+	if limit := maxBuckets(bucketSize[K, V]()); n > limit {
+		panic(fmt.Sprintf("hushmap: a table of %d buckets exceeds the address space", n))
+	}
+	to := newTable[K, V](c.traits, n, seed, c.options().tuning.control)
+	next := &readMap[K, V]{table: to, old: &evacuation[K, V]{table: rm.table, to: to}, length: rm.length, watch: rm.watch}
+	switch {
+	case n > rm.buckets():
+		c.growths.Add(1)
+	case n < rm.buckets():
+		c.shrinks.Add(1)
+	default:
+		c.rebuilds.Add(1)
+		next.reseeded = seed != rm.seed
+	}
+	c.publish(next)
+	return next
+}
+
+// settle ends the growth that is under way, if any, and returns the read map, which has no old table. It may be
+// outdated at once.
+func (c *core[K, V]) settle() *readMap[K, V] {
+	for n := 0; ; n++ {
+		rm := c.read.Load()
+		if rm == nil || rm.old == nil {
+			return rm
+		}
+		rm.old.drain()
+		c.finish(rm)
+		pause(n)
+	}
+}
+
+// resizeTo moves all entries into a table of as many buckets as size returns for the current read map, and waits
+// for the end of it. 0 means that nothing is to be done.
+func (c *core[K, V]) resizeTo(size func(rm *readMap[K, V]) uint64) {
+	for n := 0; ; n++ {
+		rm := c.settle()
+		if rm == nil {
+			return
+		}
+		want := size(rm)
+		if want == 0 || c.resize(rm, want) {
+			c.settle()
+			return
+		}
+		pause(n)
+	}
+}
+
+// grow is Map.Grow.
+func (c *core[K, V]) grow(n int) {
+	c.writable()
+	c.resizeTo(func(rm *readMap[K, V]) uint64 {
+		want := uint64(rm.length.Len()) + uint64(n)
+		if want <= uint64(rm.limit()) {
+			return 0
+		}
+		if want > maxBuckets(bucketSize[K, V]())*slotLimit {
+			panic(fmt.Sprintf("hushmap: Grow(%d) exceeds the address space", n))
+		}
+		return bucketsFor(int(want))
+	})
+}
+
+// compact is Map.Compact. A table shrinks by at most compactShift doublings at a time: writers that fill the small
+// table meanwhile must not fill it before they have emptied the large one.
+func (c *core[K, V]) compact() {
+	const compactShift = 3
+	for again := true; again; {
+		again = false
+		c.resizeTo(func(rm *readMap[K, V]) uint64 {
+			fit := bucketsFor(rm.length.Len())
+			step := max(fit, rm.buckets()>>compactShift)
+			if step >= rm.buckets() {
+				return 0
+			}
+			again = step > fit
+			return step
+		})
+	}
+}
+
+// clear drops all tables (see the top of this file).
+func (c *core[K, V]) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.read.Store(nil)
+	if invariants {
+		step(stepPublished)
+	}
+}

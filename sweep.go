@@ -1,0 +1,253 @@
+// This file is responsible for visiting every entry once, while writers, growths and the visitor itself change the
+// map.
+//
+// Hashes are visited in ascending order. As the index of a home bucket is the top bits of the hash, "all hashes
+// below position are done" means the same in a table of any size, and an entry that moves to a larger or smaller
+// table stays on its side of position:
+//
+//	position                v
+//	8 buckets   [ 0 ][ 1 ][ 2 ][ 3 ][ 4 ][ 5 ][ 6 ][ 7 ]
+//	4 buckets   [    0   ][    1   ][    2   ][    3   ]
+//
+// A rebuild under a new seed changes the order. The sweep then starts over in the new order and leaves out what has
+// a hash below position in any of the earlier ones.
+
+package hushmap
+
+import (
+	"unsafe"
+
+	"github.com/hushmap/hushmap/internal/hash"
+	"github.com/hushmap/hushmap/internal/swar"
+)
+
+// entryRef is an entry as a sweep found it.
+type entryRef[K comparable] struct {
+	key     K
+	hash    uint64
+	bucket  uint64
+	slot    int
+	tophash uint8
+	control control // of the bucket when the entry was found
+}
+
+// bound says that all hashes below position under seed are done.
+type bound struct {
+	seed     hash.Seed
+	position uint64
+}
+
+// sweep is the state of one pass over a map.
+type sweep[K comparable, V any] struct {
+	core    *core[K, V]
+	now     bound
+	earlier []bound
+	batch   []entryRef[K]
+}
+
+// sweep calls visit for every entry, in the order of hashes, until visit returns false. No lock is held meanwhile.
+// An entry that stays is visited exactly once; one that comes, goes or changes may be seen before or after.
+func (c *core[K, V]) sweep(visit func(rm *readMap[K, V], e *entryRef[K], value V) bool) {
+	var buffer [bucketSlots]entryRef[K]
+	s := sweep[K, V]{core: c, batch: buffer[:0]}
+	for rm := c.read.Load(); rm != nil; rm = c.read.Load() {
+		if !s.collect(rm) {
+			continue
+		}
+		last := s.advance(rm)
+		for i := range s.batch {
+			e := &s.batch[i]
+			if value, ok := s.current(rm, e); ok && !visit(rm, e, value) {
+				return
+			}
+		}
+		if last {
+			return
+		}
+	}
+}
+
+// advance moves position behind the home bucket it is in. It reports whether that was the last.
+func (s *sweep[K, V]) advance(rm *readMap[K, V]) (last bool) {
+	home := rm.home(s.now.position)
+	s.now.position = (home + 1) << (rm.shift & 63)
+	return home == rm.mask
+}
+
+// collect fills the batch with the entries whose home is the bucket that position is in. It reports false if rm is
+// stale.
+func (s *sweep[K, V]) collect(rm *readMap[K, V]) bool {
+	if rm.seed != s.now.seed {
+		if s.now.position != 0 {
+			s.earlier = append(s.earlier, s.now)
+		}
+		s.now = bound{seed: rm.seed}
+	}
+	home := rm.home(s.now.position)
+	if rm.old != nil {
+		s.evacuate(rm, home)
+	}
+	s.batch = s.batch[:0]
+	for n := 0; ; n++ {
+		c := rm.bucket(home).observe()
+		switch {
+		case c.moved():
+			return false
+		case c.overflow() != 0:
+			if !s.copyPath(rm, home) {
+				return false
+			}
+		case !s.copyBucket(rm, home):
+			pause(n)
+			continue
+		}
+		s.filter(rm, home)
+		return true
+	}
+}
+
+// evacuate moves the entries of one home bucket into the current table, so that there is one place to look.
+func (s *sweep[K, V]) evacuate(rm *readMap[K, V], home uint64) {
+	e := rm.old
+	if e.seed != rm.seed {
+		e.drain()
+	} else {
+		first := home << (rm.shift & 63)
+		last := first + (1<<(rm.shift&63) - 1)
+		e.evacuateRange(e.home(first), e.home(last))
+	}
+	if e.done() {
+		s.core.finish(rm)
+	}
+}
+
+// copyBucket appends the entries of bucket i to the batch. It reports false, appending nothing, if the bucket
+// changed meanwhile.
+func (s *sweep[K, V]) copyBucket(rm *readMap[K, V], i uint64) bool {
+	b, before := rm.bucket(i), len(s.batch)
+	c := b.observe()
+	w := b.observeTophash()
+	for f := swar.Full(w); f != 0; f = swar.Next(f) {
+		slot := swar.First(f)
+		s.batch = append(s.batch, entryRef[K]{
+			key: b.loadKey(rm.traits, slot), bucket: i, slot: slot, tophash: swar.Byte(w, slot), control: c,
+		})
+	}
+	if !b.unchanged(c) {
+		s.batch = s.batch[:before]
+		return false
+	}
+	return true
+}
+
+// copyPath appends the entries of home and of the buckets behind it that its entries may be in. While home is
+// locked no entry of it comes, goes or turns up elsewhere (I1). It reports false if a bucket has moved.
+func (s *sweep[K, V]) copyPath(rm *readMap[K, V], home uint64) bool {
+	if !rm.bucket(home).lock() {
+		return false
+	}
+	defer rm.bucket(home).unlock()
+	for i, n := home, uint64(0); n <= rm.mask; i, n = (i+1)&rm.mask, n+1 {
+		for tries := 0; !s.copyBucket(rm, i); tries++ {
+			pause(tries)
+		}
+		c := rm.bucket(i).observe()
+		if c.moved() {
+			return false
+		}
+		if c.overflow() == 0 {
+			break
+		}
+	}
+	return true
+}
+
+// filter leaves in the batch the entries of the given home that no earlier part of the sweep has visited. It runs
+// without a lock, as it may call a user's hasher.
+func (s *sweep[K, V]) filter(rm *readMap[K, V], home uint64) {
+	kept := s.batch[:0]
+	for _, e := range s.batch {
+		var h uint64
+		h, e.hash = rm.homeOf(e.bucket, e.tophash, e.key)
+		if h == home && e.hash >= s.now.position && !s.visited(rm, e.key) {
+			kept = append(kept, e)
+		}
+	}
+	s.batch = kept
+}
+
+// visited reports whether key came up under an earlier seed.
+func (s *sweep[K, V]) visited(rm *readMap[K, V], key K) bool {
+	for _, b := range s.earlier {
+		other := rm.table
+		other.seed = b.seed
+		if other.hash(key) < b.position {
+			return true
+		}
+	}
+	return false
+}
+
+// current returns the value that an entry of the batch has now, or false if it is gone.
+func (s *sweep[K, V]) current(rm *readMap[K, V], e *entryRef[K]) (V, bool) {
+	b := rm.bucket(e.bucket)
+	if s.core.read.Load() == rm {
+		if v := b.loadValue(rm.traits, e.slot); b.settled(e.control) {
+			return v, true
+		}
+		if rm.traits.irreflexive && e.key != e.key { // cannot be looked up; its slot is all there is to ask
+			return s.core.irreflexiveValue(rm, e)
+		}
+	}
+	return s.core.lookup(e.key)
+}
+
+// irreflexiveValue returns the value of a NaN-like key's entry, if it is still in its slot.
+func (c *core[K, V]) irreflexiveValue(rm *readMap[K, V], e *entryRef[K]) (value V, ok bool) {
+	b := rm.bucket(e.bucket)
+	if !b.lock() {
+		return value, false
+	}
+	defer b.unlock()
+	if !c.sameEntryLocked(rm, e) {
+		return value, false
+	}
+	return b.loadValue(rm.traits, e.slot), true
+}
+
+// sameEntryLocked reports whether the slot of e holds an entry with the same bits for a key.
+func (c *core[K, V]) sameEntryLocked(rm *readMap[K, V], e *entryRef[K]) bool {
+	b := rm.bucket(e.bucket)
+	if swar.Byte(b.observeTophash(), e.slot) != e.tophash {
+		return false
+	}
+	key := b.loadKey(rm.traits, e.slot)
+	return rm.traits.key.same(unsafe.Pointer(&key), unsafe.Pointer(&e.key))
+}
+
+// removeIrreflexive removes the entry of a NaN-like key, of which only the slot says which one it is. It reports
+// false if the entry is gone, has moved or has another value.
+func (c *core[K, V]) removeIrreflexive(rm *readMap[K, V], e *entryRef[K], value V) bool {
+	home, h := rm.homeOf(e.bucket, e.tophash, e.key)
+	p := place[K, V]{hash: h, home: home, bucket: e.bucket, slot: e.slot}
+	for n := 0; ; n++ {
+		if !rm.bucket(home).lock() {
+			return false
+		}
+		if home == e.bucket || rm.lockBehind(home, e.bucket) {
+			break
+		}
+		rm.bucket(home).unlock()
+		if rm.bucket(e.bucket).observe().moved() {
+			return false
+		}
+		pause(n)
+	}
+	now := rm.valueLocked(&p)
+	if !c.sameEntryLocked(rm, e) || !rm.traits.value.same(unsafe.Pointer(&now), unsafe.Pointer(&value)) {
+		rm.unlock(&p)
+		return false
+	}
+	c.removeUnlock(rm, &p)
+	return true
+}

@@ -1,0 +1,382 @@
+// This file is responsible for the bucket array: the probe sequence, finding and changing an entry anywhere in one
+// table, and the order in which buckets are locked.
+//
+// An entry lives in its home bucket, or in the first bucket behind it that had a free slot when it came. Every
+// bucket it probed past counts it in its overflow count, so a search ends at the first bucket whose count is 0;
+// there are no tombstones, and insertions and deletions at constant size leave nothing behind.
+//
+//	         home                            where key 7 went
+//	+---+   +---+---+   +---+---+           +---+---+
+//	|   |   |full   |-->|full   |---------->|key 7  |--> free slots
+//	+---+   +---+---+   +---+---+           +---+---+
+//	overflow:   1           1                   0        a search for key 7 stops here
+//
+// I1 and I2: a key's writers hold its home bucket; whoever changes another bucket locks that one as well, in
+// ascending order. Where the sequence wraps around to bucket 0 locks are only tried; on failure everything is
+// released and the operation starts again.
+
+package hushmap
+
+import (
+	"fmt"
+	"math/bits"
+	"math/rand/v2"
+	"runtime"
+	"unsafe"
+
+	"github.com/hushmap/hushmap/internal/hash"
+	"github.com/hushmap/hushmap/internal/swar"
+)
+
+const (
+	// minBuckets is the size of the first table. Four buckets of 16-byte slots are 576 bytes.
+	minBuckets = 4
+
+	// maxDisplacement is how far from home a NaN-like key may be, see placeIrreflexive.
+	maxDisplacement = 254
+)
+
+// table is a power-of-two array of buckets with the hash that indexes it. It is immutable (the buckets are not)
+// and copied freely: read maps and evacuations embed it, which saves readers a dependent load.
+type table[K comparable, V any] struct {
+	base   unsafe.Pointer // the first bucket[K, V]; keeps the array alive
+	mask   uint64         // number of buckets - 1
+	traits *traits[K]
+	seed   hash.Seed
+	shift  uint8 // 64 - log2(number of buckets): home is the hash's top bits
+	hashed hashing
+}
+
+// newTable allocates a table of n buckets, a power of two, whose control words are start.
+func newTable[K comparable, V any](tr *traits[K], n uint64, seed hash.Seed, start control) table[K, V] {
+	buckets := make([]bucket[K, V], n)
+	if start != 0 {
+		for i := range buckets {
+			buckets[i].publishControl(start)
+		}
+	}
+	return table[K, V]{
+		base: unsafe.Pointer(unsafe.SliceData(buckets)), mask: n - 1, traits: tr, seed: seed,
+		shift: uint8(64 - bits.Len64(n-1)), hashed: tr.hashing,
+	}
+}
+
+// bucketsFor returns the number of buckets that hold n entries within the load limit.
+func bucketsFor(n int) uint64 {
+	b := (uint64(n) + slotLimit - 1) / slotLimit
+	if b <= minBuckets {
+		return minBuckets
+	}
+	return 1 << bits.Len64(b-1)
+}
+
+// slotLimit is how many entries per bucket a table takes before it grows: load factor 0.75.
+const slotLimit = bucketSlots * 3 / 4
+
+func (t *table[K, V]) buckets() uint64 { return t.mask + 1 }
+func (t *table[K, V]) limit() int      { return int(t.buckets() * slotLimit) }
+func (t *table[K, V]) slotCount() int  { return int(t.buckets() * bucketSlots) }
+
+func (t *table[K, V]) bucket(i uint64) *bucket[K, V] { return bucketAt[K, V](t.base, i) }
+
+// home returns the index of the first bucket of h's probe sequence.
+func (t *table[K, V]) home(h uint64) uint64 { return h >> (t.shift & 63) }
+
+// hash returns the key's hash under the table's seed. It panics for an unhashable key.
+func (t *table[K, V]) hash(key K) uint64 {
+	switch t.hashed {
+	case hashWord:
+		return hash.Word(word(key), &t.seed)
+	case hashComparable:
+		return hash.Comparable(&key, &t.seed)
+	default:
+		return t.hashBy(key)
+	}
+}
+
+// hashBy hashes by the functions that options choose.
+func (t *table[K, V]) hashBy(key K) uint64 {
+	if t.traits.irreflexive && key != key {
+		return rand.Uint64() // as hash.Comparable does: such keys must not pile up in one bucket
+	}
+	if t.hashed == hashStable {
+		return t.traits.stable(unsafe.Pointer(&key), &t.seed)
+	}
+	if t.traits.mayPanic {
+		_ = hash.Comparable(&key, &t.seed) // an unhashable key must panic here, whatever the user's function does
+	}
+	h := t.traits.custom(key, t.seed.A)
+	if t.traits.rawHash {
+		return h
+	}
+	return hash.Mix(h, &t.seed)
+}
+
+// word returns the bits of a key of at most eight bytes.
+func word[K comparable](key K) uint64 {
+	switch unsafe.Sizeof(key) {
+	case 8:
+		return *(*uint64)(unsafe.Pointer(&key))
+	case 4:
+		return uint64(*(*uint32)(unsafe.Pointer(&key)))
+	case 2:
+		return uint64(*(*uint16)(unsafe.Pointer(&key)))
+	default:
+		return uint64(*(*uint8)(unsafe.Pointer(&key)))
+	}
+}
+
+// result is what a search of one table concluded.
+type result uint8
+
+const (
+	absent result = iota // the key is not in the map (I7)
+	hit                  // the key was found
+	moved                // not found, but a bucket on the way was evacuated: look in the newer table
+)
+
+// lookup finds key without a lock and without writing shared memory.
+func (t *table[K, V]) lookup(key K, h uint64) (value V, r result) {
+	th, tr := tophash(h), t.traits
+	for i, n := t.home(h), uint64(0); n <= t.mask; i, n = (i+1)&t.mask, n+1 {
+		b, tries := t.bucket(i), 0
+	again:
+		c := b.observe()
+		match := swar.Match(b.observeTophash(), th)
+		if match != 0 && !c.moved() {
+			for m := match; m != 0; m = swar.Next(m) {
+				k := b.loadKey(tr, swar.First(m))
+				if unsafe.Sizeof(key) > wordSize && !b.unchanged(c) {
+					break // a torn string or interface must not be looked into (I6)
+				}
+				if k != key {
+					continue
+				}
+				if v := b.loadValue(tr, swar.First(m)); b.settled(c) {
+					return v, hit
+				}
+				break
+			}
+			if !b.unchanged(c) || c.writing() {
+				tries++
+				pause(tries)
+				goto again
+			}
+		}
+		if c.moved() {
+			r = moved
+		}
+		if c.overflow() == 0 {
+			break
+		}
+	}
+	return value, r
+}
+
+// place is where a key is, or would be, in the table that owns it. Its home bucket is locked, and the bucket it is
+// in as well.
+type place[K comparable, V any] struct {
+	hash   uint64
+	home   uint64 // index of the home bucket
+	bucket uint64 // index of the bucket the key is in; home if it is absent
+	slot   int    // -1: the key is absent
+}
+
+// lockKey locks key's home bucket and finds the key. It reports false, holding no lock, if the table does not own
+// the key any more or a lock could not be had in order.
+func (t *table[K, V]) lockKey(key K, h uint64, p *place[K, V]) bool {
+	home := t.home(h)
+	*p = place[K, V]{hash: h, home: home, bucket: home, slot: -1}
+	b := t.bucket(home)
+	if !b.lock() {
+		return false
+	}
+	th := tophash(h)
+	slot, c := b.find(t.traits, key, th)
+	if slot >= 0 || c.overflow() == 0 {
+		p.slot = slot
+		return true
+	}
+	return t.findBehindLocked(key, th, p)
+}
+
+// findBehindLocked searches the buckets behind home, which is locked. On failure it unlocks home.
+func (t *table[K, V]) findBehindLocked(key K, th uint8, p *place[K, V]) bool {
+	for i, n := (p.home+1)&t.mask, uint64(0); n < t.mask; i, n = (i+1)&t.mask, n+1 {
+		slot, c := t.bucket(i).find(t.traits, key, th)
+		if c.moved() || slot >= 0 && !t.lockBehind(p.home, i) {
+			t.bucket(p.home).unlock()
+			return false
+		}
+		if slot >= 0 { // only the holder of home can take it away, and we are that
+			p.bucket, p.slot = i, slot
+			return true
+		}
+		if c.overflow() == 0 {
+			break
+		}
+	}
+	return true
+}
+
+// lockBehind locks bucket i for a caller that holds bucket home and none behind i (I2). It reports false if the
+// bucket has moved, or if waiting for it could close a cycle.
+func (t *table[K, V]) lockBehind(home, i uint64) bool {
+	if i > home {
+		return t.bucket(i).lock()
+	}
+	return t.bucket(i).tryLock()
+}
+
+// unlock releases the locks of a place.
+func (t *table[K, V]) unlock(p *place[K, V]) {
+	if p.bucket != p.home {
+		t.bucket(p.bucket).unlock()
+	}
+	t.bucket(p.home).unlock()
+}
+
+// valueLocked returns the value at a place that is not absent.
+func (t *table[K, V]) valueLocked(p *place[K, V]) V {
+	return t.bucket(p.bucket).loadValue(t.traits, p.slot)
+}
+
+// overwriteLocked replaces the value at a place that is not absent.
+func (t *table[K, V]) overwriteLocked(p *place[K, V], value V) {
+	b := t.bucket(p.bucket)
+	p.slot = b.overwriteLocked(t.traits, p.slot, value)
+	if invariants {
+		t.checkLocked(p.bucket)
+	}
+}
+
+// insertion is the outcome of insertLocked.
+type insertion uint8
+
+const (
+	inserted  insertion = iota // the entry is visible; home is locked still
+	disturbed                  // a bucket has moved or could not be locked in order: nothing is locked, start again
+	full                       // no slot is free in the whole table: nothing is locked
+)
+
+// insertLocked puts an entry at an absent place. distance is how many buckets behind home it went.
+func (t *table[K, V]) insertLocked(p *place[K, V], key K, value V) (in insertion, distance uint64) {
+	b := t.bucket(p.home)
+	if free := swar.Empty(b.observeTophash()); free != 0 {
+		th := tophash(p.hash)
+		if t.traits.irreflexive && key != key {
+			th = 1
+		}
+		b.insertLocked(t.traits, swar.First(free), th, key, value)
+		if invariants {
+			t.checkLocked(p.home)
+		}
+		return inserted, 0
+	}
+	return t.insertBehindLocked(p, key, value)
+}
+
+// insertBehindLocked probes for a free slot, raising the overflow count of every bucket it passes before the entry
+// is published behind it (I3). It holds home and one more bucket at a time.
+func (t *table[K, V]) insertBehindLocked(p *place[K, V], key K, value V) (in insertion, distance uint64) {
+	th, nan := tophash(p.hash), t.traits.irreflexive && key != key
+	in = full
+	t.bucket(p.home).raiseLocked()
+	i, n := (p.home+1)&t.mask, uint64(1)
+	for ; n <= t.mask; i, n = (i+1)&t.mask, n+1 {
+		if nan && n > maxDisplacement || !t.lockBehind(p.home, i) {
+			in = disturbed
+			break
+		}
+		b := t.bucket(i)
+		free := swar.Empty(b.observeTophash())
+		if free == 0 {
+			b.raiseLocked()
+			b.unlock()
+			continue
+		}
+		if nan {
+			th = uint8(n + 1)
+		}
+		b.insertLocked(t.traits, swar.First(free), th, key, value)
+		if invariants {
+			t.checkLocked(i)
+		}
+		b.unlock()
+		return inserted, n
+	}
+	t.bucket(p.home).unlock()
+	t.lower(p.home, n)
+	return in, 0
+}
+
+// removeUnlock removes the entry at a place that is not absent and releases all locks. Buckets between home and
+// the entry count one entry too many until it returns, which costs a reader a look and nothing else.
+func (t *table[K, V]) removeUnlock(p *place[K, V]) {
+	b := t.bucket(p.bucket)
+	b.removeLocked(t.traits, p.slot)
+	if invariants {
+		t.checkLocked(p.bucket)
+	}
+	t.unlock(p)
+	if p.bucket != p.home {
+		t.lower(p.home, (p.bucket-p.home)&t.mask)
+	}
+}
+
+// lower takes one entry off the overflow counts of the n buckets from index i on. The caller holds no lock of this
+// table, so the order of locking does not matter. Frozen buckets keep their counts (I8).
+func (t *table[K, V]) lower(i, n uint64) {
+	for ; n > 0; i, n = (i+1)&t.mask, n-1 {
+		if b := t.bucket(i); b.lock() {
+			b.lowerLocked()
+			b.unlock()
+		}
+	}
+}
+
+// homeOf returns the home bucket and the hash of the entry in slot s of bucket i. A key that differs from itself
+// cannot be looked up, and its hash means nothing: such an entry has its distance from home plus 1 in the place of
+// the tophash byte, and gets a random hash of that home.
+func (t *table[K, V]) homeOf(i uint64, th uint8, key K) (home, h uint64) {
+	if t.traits.irreflexive && key != key {
+		home = (i - uint64(th-1)) & t.mask
+		return home, home<<(t.shift&63) | rand.Uint64()&(1<<(t.shift&63)-1)
+	}
+	h = t.hash(key)
+	return t.home(h), h
+}
+
+// checkLocked panics if the entries of bucket i, whose lock the caller holds, break an invariant that can be seen
+// from there. Builds with the tag hushmap_invariants call it after each mutation.
+func (t *table[K, V]) checkLocked(i uint64) {
+	b := t.bucket(i)
+	w, c := b.observeTophash(), b.observe()
+	if !c.locked() || c.moved() || c.writing() {
+		panic(fmt.Sprintf("hushmap: bucket %d: control %#x while it is being changed (I2, I8)", i, uint64(c)))
+	}
+	for f := swar.Full(w); f != 0; f = swar.Next(f) {
+		s := swar.First(f)
+		key := b.loadKey(t.traits, s)
+		for g := swar.Next(f); g != 0; g = swar.Next(g) {
+			if b.loadKey(t.traits, swar.First(g)) == key {
+				panic(fmt.Sprintf("hushmap: bucket %d: slots %d and %d hold the same key (I1)", i, s, swar.First(g)))
+			}
+		}
+		if t.hashed == hashCustom {
+			continue // it may be inconsistent, and it may panic
+		}
+		home, h := t.homeOf(i, swar.Byte(w, s), key)
+		if key == key && tophash(h) != swar.Byte(w, s) {
+			panic(fmt.Sprintf("hushmap: bucket %d slot %d: tophash %#x, hash %#x (I3)", i, s, swar.Byte(w, s), h))
+		}
+		for j := home; j != i; j = (j + 1) & t.mask {
+			if t.bucket(j).observe().overflow() == 0 {
+				panic(fmt.Sprintf("hushmap: bucket %d slot %d: hidden by bucket %d (I3)", i, s, j))
+			}
+		}
+	}
+}
+
+// keepAlive keeps the bucket array reachable up to this point.
+func (t *table[K, V]) keepAlive() { runtime.KeepAlive(t.base) }

@@ -1,0 +1,204 @@
+// This file is responsible for Verify, which checks every invariant that can be seen in a structure at rest. It must
+// neither crash nor hang nor keep silent when the headers of buckets hold nonsense.
+
+package hushmap
+
+import (
+	"errors"
+	"fmt"
+	"time"
+	"unsafe"
+
+	"github.com/hushmap/hushmap/internal/swar"
+)
+
+const (
+	// verifyPatience is how long Verify waits for a bucket's lock, which is held for less than a microsecond unless
+	// the holder's thread is not running.
+	verifyPatience = 5 * time.Second
+
+	// verifyTries is how often a fault that may be a deletion in progress is looked at before it is believed.
+	verifyTries = 100
+)
+
+// errInProgress marks a finding that an operation under way explains: an overflow count that is about to be lowered,
+// or a table that is about to be replaced.
+var errInProgress = errors.New("hushmap: Verify: the map kept changing")
+
+// inProgress is a finding that is errInProgress as well.
+type inProgress struct{ error }
+
+func (inProgress) Is(target error) bool { return target == errInProgress }
+
+// Verify checks the structure of the map and returns an error that names bucket, slot and broken invariant (by its
+// number in docs/design.md), or nil. It is meant for tests, and for finding out whether a program has overwritten the
+// map's memory; a map that is used according to the rules of Go never fails it.
+//
+// Complexity: O(slots), and several hashes per entry.
+// Blocking: locks every bucket until it returns; writes wait, reads do not. It ends a growth that is under way.
+func (m *Map[K, V]) Verify() error {
+	for n := 0; ; n++ {
+		rm := m.core.read.Load()
+		if rm == nil {
+			return nil
+		}
+		err := m.core.verify(rm)
+		if !errors.Is(err, errInProgress) || n > verifyTries && m.core.read.Load() == rm {
+			return err
+		}
+		pause(n)
+	}
+}
+
+func (c *core[K, V]) verify(rm *readMap[K, V]) error {
+	if rm.old != nil {
+		if err := errors.Join(rm.old.verifyHeaders(true), rm.verifyHeaders(false)); err != nil {
+			return err
+		}
+		rm.old.drain()
+		c.finish(rm)
+		return errInProgress
+	}
+	if err := rm.verifyHeaders(false); err != nil {
+		return c.unlessReplaced(rm, err)
+	}
+	return c.unlessReplaced(rm, rm.verifyAll(rm.length.Len))
+}
+
+// unlessReplaced returns err, or errInProgress if rm is stale, as what was found in it then means nothing.
+func (c *core[K, V]) unlessReplaced(rm *readMap[K, V], err error) error {
+	if c.read.Load() != rm {
+		return errInProgress
+	}
+	return err
+}
+
+// verifyHeaders checks the flags of all control words, without which no operation could be trusted to end.
+func (t *table[K, V]) verifyHeaders(old bool) error {
+	for i := range t.buckets() {
+		deadline := time.Now().Add(verifyPatience)
+		for n := 0; ; n++ {
+			c := t.bucket(i).observe()
+			if c.moved() && !old {
+				return fmt.Errorf("hushmap: bucket %d: marked as moved in the current table (I8)", i)
+			}
+			if !c.locked() && !c.writing() {
+				break
+			}
+			if !c.locked() {
+				return fmt.Errorf("hushmap: bucket %d: marked as being written, but not locked (I5)", i)
+			}
+			if time.Now().After(deadline) {
+				return fmt.Errorf("hushmap: bucket %d: locked for more than %v (I1)", i, verifyPatience)
+			}
+			pause(n)
+		}
+	}
+	return nil
+}
+
+// verifyAll checks the table while it holds the locks of all buckets.
+func (t *table[K, V]) verifyAll(length func() int) error {
+	locked := uint64(0)
+	defer func() {
+		for i := range locked {
+			t.bucket(i).unlock()
+		}
+	}()
+	for ; locked <= t.mask; locked++ {
+		if !t.bucket(locked).lock() {
+			return errInProgress
+		}
+	}
+	entries, passed := 0, make([]uint64, t.buckets())
+	for i := range t.buckets() {
+		n, err := t.verifyBucket(i, passed)
+		if err != nil {
+			return err
+		}
+		entries += n
+	}
+	if n := length(); n != entries {
+		return fmt.Errorf("hushmap: the length counter says %d, but there are %d entries (I11)", n, entries)
+	}
+	return t.verifyOverflow(passed)
+}
+
+// verifyBucket checks the slots of bucket i and returns how many are living. For every bucket that one of its entries
+// probed past it adds 1 to passed.
+func (t *table[K, V]) verifyBucket(i uint64, passed []uint64) (living int, err error) {
+	b := t.bucket(i)
+	w := b.observeTophash()
+	for s := range bucketSlots {
+		key, th := b.loadKey(t.traits, s), swar.Byte(w, s)
+		if th == 0 {
+			if err := t.verifyFree(i, s); err != nil {
+				return living, err
+			}
+			continue
+		}
+		living++
+		home, h := t.homeOf(i, th, key)
+		if key == key {
+			if th != tophash(h) {
+				return living, fmt.Errorf("hushmap: bucket %d slot %d: tophash is %#02x, but the key's hash is %#x (I3)", i, s, th, h)
+			}
+			if err := t.verifyReachable(i, s, key, h); err != nil {
+				return living, err
+			}
+		}
+		for j := home; j != i; j = (j + 1) & t.mask {
+			passed[j]++
+		}
+	}
+	return living, nil
+}
+
+// verifyFree checks that a free slot keeps nothing alive.
+func (t *table[K, V]) verifyFree(i uint64, s int) error {
+	if !t.traits.hasPointers {
+		return nil
+	}
+	var noKey K
+	var noValue V
+	key, value := t.bucket(i).loadKey(t.traits, s), t.bucket(i).loadValue(t.traits, s)
+	if !t.traits.key.same(unsafe.Pointer(&key), unsafe.Pointer(&noKey)) ||
+		!t.traits.value.same(unsafe.Pointer(&value), unsafe.Pointer(&noValue)) {
+		return fmt.Errorf("hushmap: bucket %d slot %d: free, but not cleared (I4)", i, s)
+	}
+	return nil
+}
+
+// verifyReachable checks that a search for key ends at slot s of bucket i and nowhere else.
+func (t *table[K, V]) verifyReachable(i uint64, s int, key K, h uint64) error {
+	for j := t.home(h); ; j = (j + 1) & t.mask {
+		b := t.bucket(j)
+		found, _ := b.find(t.traits, key, tophash(h))
+		switch {
+		case found >= 0 && (j != i || found != s):
+			return fmt.Errorf("hushmap: bucket %d slot %d: the same key is in bucket %d slot %d (I1)", i, s, j, found)
+		case found >= 0:
+			return nil
+		case b.observe().overflow() == 0:
+			return fmt.Errorf("hushmap: bucket %d slot %d: hidden, as the overflow count of bucket %d is 0 (I3)", i, s, j)
+		case j == i:
+			return fmt.Errorf("hushmap: bucket %d slot %d: a search for the key does not find it (I7)", i, s)
+		}
+	}
+}
+
+// verifyOverflow compares the overflow counts with the number of entries that probed past each bucket.
+func (t *table[K, V]) verifyOverflow(passed []uint64) error {
+	for i := range t.buckets() {
+		c := t.bucket(i).observe()
+		if c.overflow() == passed[i] || c&overflowMask == overflowMask {
+			continue
+		}
+		err := fmt.Errorf("hushmap: bucket %d: overflow count is %d, but %d entries probed past it (I3)", i, c.overflow(), passed[i])
+		if c.overflow() > passed[i] { // a deletion lowers the counts after it has released its locks
+			return inProgress{err}
+		}
+		return err
+	}
+	return nil
+}

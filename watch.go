@@ -1,0 +1,51 @@
+// This file is responsible for a Compute that cannot get through: its function ran many times, and each time the
+// value had changed when it returned.
+//
+// It then publishes a watch on its key. Writers of that key that belong to other goroutines give way: they wait a
+// little, a bounded number of times, so that the function gets its turn. Writes of that key by the function itself
+// are counted: a function that changes its own key can never succeed and must not hang.
+
+package hushmap
+
+import (
+	"slices"
+	"sync/atomic"
+
+	"github.com/hushmap/hushmap/internal/stackmark"
+)
+
+const (
+	// watchAfter is how often a Compute's function runs in vain before the key is watched.
+	watchAfter = 16
+
+	// ownChanges is how often a watched function may change its own key before it is said to keep doing so.
+	ownChanges = 8
+
+	// giveWayPauses bounds how long a writer gives way; see pause. It is a few milliseconds.
+	giveWayPauses = 300
+)
+
+// watch marks one key of which a Compute is about to get through.
+type watch struct {
+	hash uint64        // of the key, under the seed of the read map that was current; immutable
+	id   uint32        // of the stackmark.Call the function runs in; immutable
+	own  atomic.Uint32 // writes of the key by the function itself; added to by them, read by the Compute
+	over atomic.Bool   // set by the Compute when it is through
+}
+
+// ids numbers calls of functions, in flight or watched, for stackmark.
+var ids atomic.Uint32
+
+// giveWay is called by writers of keys with hash h while w is published, before they lock anything.
+func (w *watch) giveWay(h uint64) {
+	if w.hash != h {
+		return
+	}
+	if slices.Contains(stackmark.Marks(nil), w.id) {
+		w.own.Add(1)
+		return
+	}
+	for n := 0; n < giveWayPauses && !w.over.Load(); n++ {
+		pause(n)
+	}
+}
