@@ -126,8 +126,12 @@ func (b *bucket[K, V]) lock() bool {
 
 // unlock releases the lock. Whoever locks the bucket next sees all that was done under it.
 func (b *bucket[K, V]) unlock() {
-	b.publishControl(control(b.control.Load()) &^ controlLock)
+	b.publishControl(b.controlLocked() &^ controlLock)
 }
+
+// tophashLocked and controlLocked are the header words as the holder of the lock sees them: nobody else changes them.
+func (b *bucket[K, V]) tophashLocked() uint64  { return b.tophash.Load() }
+func (b *bucket[K, V]) controlLocked() control { return control(b.control.Load()) }
 
 // publishTophash makes a slot's entry visible or invisible to readers.
 func (b *bucket[K, V]) publishTophash(w uint64) {
@@ -144,7 +148,7 @@ func (b *bucket[K, V]) publishControl(c control) {
 
 // bump publishes a new version (I4). It stands between an entry's disappearance and the reuse of its words.
 func (b *bucket[K, V]) bump() {
-	storeFenced(&b.control, b.control.Load()+uint64(versionOne))
+	storeFenced(&b.control, uint64(b.controlLocked()+versionOne))
 	if invariants {
 		step(stepVersionPublished)
 	}
@@ -152,14 +156,14 @@ func (b *bucket[K, V]) bump() {
 
 // beginWriting and endWriting enclose a wide value's overwrite in place (I5). Readers that overlap it retry.
 func (b *bucket[K, V]) beginWriting() {
-	storeFenced(&b.control, b.control.Load()|uint64(controlWriting))
+	storeFenced(&b.control, uint64(b.controlLocked()|controlWriting))
 	if invariants {
 		step(stepWriting)
 	}
 }
 
 func (b *bucket[K, V]) endWriting() {
-	b.publishControl(control(b.control.Load())&^controlWriting + versionOne)
+	b.publishControl(b.controlLocked()&^controlWriting + versionOne)
 }
 
 // storeSlot writes an entry into a free slot, where no reader looks before publishTophash (I3).

@@ -1,13 +1,4 @@
-// This file is responsible for one bucket: its layout and what can be done to it alone.
-//
-//	bucket[K, V]                                  K = V = uint64: 16 + 8*16 = 144 bytes
-//	+----------------+----------------+
-//	| tophash        | control        |           one tophash byte per slot, 0 = free
-//	+----------------+----------------+
-//	| value 0        | key 0          |           8 slots, value beside key, each starting
-//	| ...            | ...            |           on an 8-byte boundary
-//	| value 7        | key 7          |
-//	+----------------+----------------+
+// This file is responsible for what can be done to one bucket alone: find, insert, overwrite, remove.
 //
 // A slot is free, then stored (words written, not visible), then living (its tophash byte is published), and after
 // its removal free again:
@@ -23,28 +14,10 @@
 package hushmap
 
 import (
-	"sync/atomic"
 	"unsafe"
 
 	"github.com/hushmap/hushmap/internal/swar"
 )
-
-const bucketSlots = 8
-
-// slot is one key and one value. The zero-length arrays force 8-byte alignment, also on 32-bit machines. The key
-// comes last because a zero-size last field would cost eight bytes, and maps used as sets have zero-size values.
-type slot[K comparable, V any] struct {
-	_ [0]atomic.Uint64
-	v V
-	_ [0]atomic.Uint64
-	k K
-}
-
-type bucket[K comparable, V any] struct {
-	tophash atomic.Uint64 // written under the lock; read by anyone
-	control atomic.Uint64 // see control; written under the lock, except for the lock bit; read by anyone
-	slots   [bucketSlots]slot[K, V]
-}
 
 // tophash returns the byte of the hash that is kept per slot. It is never 0, which means free, and shares no bit
 // with the bucket index of any table that fits into memory.
@@ -90,12 +63,12 @@ func (b *bucket[K, V]) findAmong(tr *traits[K], key K, match uint64, c control) 
 // insertLocked puts an entry into a free slot (I3).
 func (b *bucket[K, V]) insertLocked(tr *traits[K], i int, th uint8, key K, value V) {
 	b.storeSlot(tr, i, key, value)
-	b.publishTophash(swar.With(b.tophash.Load(), i, th))
+	b.publishTophash(swar.With(b.tophashLocked(), i, th))
 }
 
 // removeLocked frees a slot (I4).
 func (b *bucket[K, V]) removeLocked(tr *traits[K], i int) {
-	b.publishTophash(swar.With(b.tophash.Load(), i, 0))
+	b.publishTophash(swar.With(b.tophashLocked(), i, 0))
 	b.bump()
 	b.clearSlot(tr, i)
 }
@@ -106,7 +79,7 @@ func (b *bucket[K, V]) overwriteLocked(tr *traits[K], i int, value V) int {
 		b.storeValue(tr, i, value)
 		return i
 	}
-	w := b.tophash.Load()
+	w := b.tophashLocked()
 	free := swar.Empty(w)
 	if free == 0 {
 		b.beginWriting()
@@ -124,7 +97,7 @@ func (b *bucket[K, V]) overwriteLocked(tr *traits[K], i int, value V) int {
 
 // raiseLocked counts one more entry that probed past the bucket, before that entry is published (I3).
 func (b *bucket[K, V]) raiseLocked() {
-	b.publishControl(control(b.control.Load()).raised())
+	b.publishControl(b.controlLocked().raised())
 	if invariants {
 		step(stepRaised)
 	}
@@ -132,7 +105,7 @@ func (b *bucket[K, V]) raiseLocked() {
 
 // lowerLocked takes back one raiseLocked, after the entry is gone (I3).
 func (b *bucket[K, V]) lowerLocked() {
-	b.publishControl(control(b.control.Load()).lowered())
+	b.publishControl(b.controlLocked().lowered())
 	if invariants {
 		step(stepLowered)
 	}
@@ -141,12 +114,9 @@ func (b *bucket[K, V]) lowerLocked() {
 // freezeUnlock sets moved and a new version in one store and releases the lock; nothing in the bucket changes
 // afterwards (I8).
 func (b *bucket[K, V]) freezeUnlock() {
-	c := control(b.control.Load())
+	c := b.controlLocked()
 	b.publishControl((c | controlMoved) - controlLock + versionOne)
 	if invariants {
 		step(stepFrozen)
 	}
 }
-
-// bucketSize returns the bytes of a bucket.
-func bucketSize[K comparable, V any]() uintptr { return unsafe.Sizeof(bucket[K, V]{}) }

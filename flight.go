@@ -40,19 +40,19 @@ type flights[K comparable, V any] struct {
 }
 
 // loadOrCompute is Map.LoadOrCompute.
-func (m *Map[K, V]) loadOrCompute(key K, fn func() (V, error)) (value V, loaded bool, err error) {
+func (r *flights[K, V]) loadOrCompute(c *core[K, V], key K, fn func() (V, error)) (value V, loaded bool, err error) {
 	for {
-		if value, loaded = m.core.lookup(key); loaded {
+		if value, loaded = c.lookup(key); loaded {
 			return value, true, nil
 		}
-		f, leads, value, loaded := m.board(key)
+		f, leads, value, loaded := r.board(c, key)
 		switch {
 		case loaded:
 			return value, true, nil
 		case leads:
-			return m.lead(key, f, fn)
+			return r.lead(c, key, f, fn)
 		}
-		if value, loaded, err = m.await(key, f, fn); err != errAbandoned {
+		if value, loaded, err = r.await(c, key, f, fn); err != errAbandoned {
 			return value, loaded, err
 		}
 	}
@@ -60,11 +60,10 @@ func (m *Map[K, V]) loadOrCompute(key K, fn func() (V, error)) (value V, loaded 
 
 // board returns the flight for key: a new one that the caller leads, or the one to wait for. If the key has come in
 // the meantime it returns its value instead.
-func (m *Map[K, V]) board(key K) (f *flight[V], leads bool, value V, loaded bool) {
-	r := &m.flights
+func (r *flights[K, V]) board(c *core[K, V], key K) (f *flight[V], leads bool, value V, loaded bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if value, loaded = m.core.lookup(key); loaded {
+	if value, loaded = c.lookup(key); loaded {
 		return nil, false, value, true
 	}
 	if f = r.byKey[key]; f != nil {
@@ -79,14 +78,14 @@ func (m *Map[K, V]) board(key K) (f *flight[V], leads bool, value V, loaded bool
 }
 
 // lead runs the function and lands the flight, also if the function panics or calls Goexit.
-func (m *Map[K, V]) lead(key K, f *flight[V], fn func() (V, error)) (V, bool, error) {
-	defer m.land(key, f, nil)
+func (r *flights[K, V]) lead(c *core[K, V], key K, f *flight[V], fn func() (V, error)) (V, bool, error) {
+	defer r.land(key, f, nil)
 	var value V
 	var err error
 	stackmark.Call(f.id, func() { value, err = fn() })
-	m.land(key, f, func() {
+	r.land(key, f, func() {
 		if f.err = err; err == nil {
-			f.value, f.loaded = m.core.loadOrStore(key, value)
+			f.value, f.loaded = c.loadOrStore(key, value)
 		}
 	})
 	return f.value, f.loaded, f.err
@@ -94,8 +93,7 @@ func (m *Map[K, V]) lead(key K, f *flight[V], fn func() (V, error)) (V, bool, er
 
 // land takes f out of the register and wakes those who wait for it, after publishing its result in the same
 // critical section. Only the first call for a flight does anything.
-func (m *Map[K, V]) land(key K, f *flight[V], publish func()) {
-	r := &m.flights
+func (r *flights[K, V]) land(key K, f *flight[V], publish func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.byID[f.id] != f {
@@ -116,24 +114,23 @@ func (m *Map[K, V]) land(key K, f *flight[V], publish func()) {
 
 // await waits for a flight that another goroutine leads. If this goroutine is what that flight waits for, it runs
 // its own function.
-func (m *Map[K, V]) await(key K, f *flight[V], fn func() (V, error)) (value V, loaded bool, err error) {
+func (r *flights[K, V]) await(c *core[K, V], key K, f *flight[V], fn func() (V, error)) (value V, loaded bool, err error) {
 	own := stackmark.Marks(nil)
-	if !m.waitFor(f, own) {
+	if !r.waitFor(f, own) {
 		if value, err = fn(); err != nil {
 			return value, false, err
 		}
-		value, loaded = m.core.loadOrStore(key, value)
+		value, loaded = c.loadOrStore(key, value)
 		return value, loaded, nil
 	}
 	<-f.over
-	m.waitFor(nil, own)
+	r.waitFor(nil, own)
 	return f.value, f.loaded || f.err == nil, f.err
 }
 
 // waitFor notes that the flights led by this goroutine, whose ids are own, wait for f. It reports false, and notes
 // nothing, if that closes a cycle.
-func (m *Map[K, V]) waitFor(f *flight[V], own []uint32) bool {
-	r := &m.flights
+func (r *flights[K, V]) waitFor(f *flight[V], own []uint32) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for g := f; g != nil; g = g.waitsFor {

@@ -1,12 +1,44 @@
+// This file is responsible for how things lie in memory: the bucket, and what has to be known of the words of a type.
+//
+//	bucket[K, V]                                  K = V = uint64: 16 + 8*16 = 144 bytes
+//	+----------------+----------------+
+//	| tophash        | control        |           one tophash byte per slot, 0 = free
+//	+----------------+----------------+
+//	| value 0        | key 0          |           8 slots, value beside key, each starting
+//	| ...            | ...            |           on an 8-byte boundary
+//	| value 7        | key 7          |
+//	+----------------+----------------+
+
 package hushmap
 
 import (
 	"fmt"
 	"reflect"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/hushmap/hushmap/internal/hash"
 )
+
+const bucketSlots = 8
+
+// slot is one key and one value. The zero-length arrays force 8-byte alignment, also on 32-bit machines. The key
+// comes last because a zero-size last field would cost eight bytes, and maps used as sets have zero-size values.
+type slot[K comparable, V any] struct {
+	_ [0]atomic.Uint64
+	v V
+	_ [0]atomic.Uint64
+	k K
+}
+
+type bucket[K comparable, V any] struct {
+	tophash atomic.Uint64 // written under the lock; read by anyone
+	control atomic.Uint64 // see control; written under the lock, except for the lock bit; read by anyone
+	slots   [bucketSlots]slot[K, V]
+}
+
+// bucketSize returns the bytes of a bucket.
+func bucketSize[K comparable, V any]() uintptr { return unsafe.Sizeof(bucket[K, V]{}) }
 
 const wordSize = unsafe.Sizeof(uintptr(0))
 

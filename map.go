@@ -28,7 +28,7 @@
 // The protocol, with its invariants by number, is in docs/design.md; the code refers to it as I1 to I11. The files, in
 // the order in which they build on each other: options.go, layout.go (what words a type has), barrier.go (how words
 // enter and leave a slot), bucket.go, table.go (probing, locking), grow.go (evacuation), watch.go, readmap.go (which
-// table is current), flood.go, sweep.go (Range), compute.go, map.go, flight.go, stats.go.
+// table is current), flood.go, write.go, sweep.go (Range), compute.go, flight.go (LoadOrCompute), map.go, stats.go, verify.go.
 package hushmap
 
 import (
@@ -222,7 +222,7 @@ func (m *Map[K, V]) Compute(key K, fn func(old V, loaded bool) (V, Op)) (actual 
 // Complexity: a miss allocates.
 // Blocking: takes no lock if the key is present; may wait for another goroutine's fn.
 func (m *Map[K, V]) LoadOrCompute(key K, fn func() (V, error)) (value V, loaded bool, err error) {
-	return m.loadOrCompute(key, fn)
+	return m.flights.loadOrCompute(&m.core, key, fn)
 }
 
 // DeleteFunc deletes the entries for which fn returns true and returns how many it deleted. An entry that changes

@@ -2,9 +2,7 @@ package hushmap
 
 import (
 	"fmt"
-	"math"
 	"reflect"
-	"unsafe"
 )
 
 // HugePages says whether large tables ask the operating system for huge pages.
@@ -35,10 +33,10 @@ type settings struct {
 
 // tuning makes rare paths common; only tests change it.
 type tuning struct {
-	chunk   uint64  // buckets that a writer evacuates besides those its key needs
-	atOnce  uint64  // buckets up to which whoever starts a growth evacuates the whole table
-	control control // what control words start with: counters near their end
-	rawHash bool    // do not mix the result of WithHasher
+	chunk   uint64 // buckets that a writer evacuates besides those its key needs
+	atOnce  uint64 // buckets up to which whoever starts a growth evacuates the whole table
+	control uint64 // what control words start with: counters near their end
+	rawHash bool   // do not mix the result of WithHasher
 }
 
 // defaultTuning. chunk: the old table is empty after a quarter as many writes as it has buckets, long before the new
@@ -118,14 +116,4 @@ func newSettings(opts []Option) *settings {
 		panic("hushmap: New: WithHasher and WithStableHash exclude each other")
 	}
 	return s
-}
-
-// maxBuckets is the largest power of two of buckets of the given size that the address space could hold.
-func maxBuckets(bucketSize uintptr) uint64 {
-	const addressable = uint64(math.MaxInt) >> (unsafe.Sizeof(uintptr(0)) - 1) // 47 bits of 64, 28 of 32
-	n := uint64(minBuckets)
-	for n*2 <= addressable/uint64(bucketSize) {
-		n *= 2
-	}
-	return n
 }

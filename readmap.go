@@ -54,6 +54,7 @@ type readMap[K comparable, V any] struct {
 	old         *evacuation[K, V] // the table before it, while it is being evacuated; else nil
 	length      *stripe.Counter   // entries of both tables
 	checkEvery  uint64            // power of two - 1: insertions of a stripe between two looks at the length
+	reserved    uint64            // buckets that Grow asked for; deletions do not shrink the table below
 	reseeded    bool              // this table was rebuilt under a new seed, which is done once
 	watch       *watch            // a Compute that cannot get through; else nil. See watch.go
 }
@@ -170,34 +171,6 @@ func (c *core[K, V]) newer(rm *readMap[K, V]) *readMap[K, V] {
 	return next
 }
 
-// lockKey locks key's home bucket in the table that owns the key and finds the key there. It returns the read map
-// the place is in.
-func (c *core[K, V]) lockKey(key K, p *place[K, V]) *readMap[K, V] {
-	for n := 0; ; n++ {
-		rm := c.writable()
-		h := rm.hash(key)
-		if rm.old != nil {
-			c.prepare(rm, key)
-		}
-		if n == 0 && rm.watch != nil {
-			rm.watch.giveWay(h)
-		}
-		if rm.table.lockKey(key, h, p) {
-			return rm
-		}
-		if rm.bucket(rm.home(h)).observe().moved() {
-			c.newer(rm)
-		}
-		pause(n)
-	}
-}
-
-// prepare does a writer's share of a growth: the buckets of its own key, and a few more (I9, I10).
-func (c *core[K, V]) prepare(rm *readMap[K, V], key K) {
-	rm.old.evacuatePath(key)
-	c.helpOld(rm, c.options().tuning.chunk, true)
-}
-
 // helpOld evacuates n old buckets and ends the growth when they were the last.
 func (c *core[K, V]) helpOld(rm *readMap[K, V], n uint64, wait bool) {
 	rm.old.help(n, wait)
@@ -219,125 +192,26 @@ func (c *core[K, V]) finish(rm *readMap[K, V]) {
 	}
 }
 
-// insertUnlock inserts an entry at an absent place and releases its locks. On false the caller starts again.
-func (c *core[K, V]) insertUnlock(rm *readMap[K, V], p *place[K, V], key K, value V) bool {
-	in, distance := rm.insertLocked(p, key, value)
-	if in != inserted {
-		if in == full {
-			c.outgrown(rm)
-		}
-		return false
-	}
-	n := rm.length.Inserted(p.hash)
-	rm.unlock(p)
-	if n&rm.checkEvery == 0 && rm.length.Len() > rm.limit() {
-		c.outgrown(rm)
-	}
-	if distance > suspectDistance && !rm.reseeded {
-		c.suspect(rm, p.home)
-	}
-	return true
-}
-
-// removeUnlock removes the entry at a place that is not absent and releases its locks.
-func (c *core[K, V]) removeUnlock(rm *readMap[K, V], p *place[K, V]) {
-	n := rm.length.Removed(p.hash) // before the lock is released, or Len could exceed what was ever stored
-	rm.removeUnlock(p)
-	if n&rm.checkEvery == 0 && rm.old == nil && !c.options().noShrink && rm.buckets() > c.floor() &&
-		rm.length.Len() < rm.limit()/shrinkFraction {
-		c.resize(rm, max(rm.buckets()>>shrinkShift, c.floor()))
-	}
-}
-
-// store is Map.Store.
-func (c *core[K, V]) store(key K, value V) {
-	for n := 0; ; n++ {
-		var p place[K, V]
-		rm := c.lockKey(key, &p)
-		if p.slot >= 0 {
-			rm.overwriteLocked(&p, value)
-			rm.unlock(&p)
-			return
-		}
-		if c.insertUnlock(rm, &p, key, value) {
-			return
-		}
-		pause(n)
-	}
-}
-
-// swap is Map.Swap.
-func (c *core[K, V]) swap(key K, value V) (previous V, loaded bool) {
-	for n := 0; ; n++ {
-		var p place[K, V]
-		rm := c.lockKey(key, &p)
-		if p.slot >= 0 {
-			previous = rm.valueLocked(&p)
-			rm.overwriteLocked(&p, value)
-			rm.unlock(&p)
-			return previous, true
-		}
-		if c.insertUnlock(rm, &p, key, value) {
-			return previous, false
-		}
-		pause(n)
-	}
-}
-
-// loadOrStore is Map.LoadOrStore for a key that was absent a moment ago.
-func (c *core[K, V]) loadOrStore(key K, value V) (actual V, loaded bool) {
-	for n := 0; ; n++ {
-		var p place[K, V]
-		rm := c.lockKey(key, &p)
-		if p.slot >= 0 {
-			actual = rm.valueLocked(&p)
-			rm.unlock(&p)
-			return actual, true
-		}
-		if c.insertUnlock(rm, &p, key, value) {
-			return value, false
-		}
-		pause(n)
-	}
-}
-
-// loadAndDelete is Map.LoadAndDelete.
-func (c *core[K, V]) loadAndDelete(key K) (value V, loaded bool) {
-	if c.read.Load() == nil {
-		checkHashable(key)
-		return value, false
-	}
-	var p place[K, V]
-	rm := c.lockKey(key, &p)
-	if p.slot < 0 {
-		rm.unlock(&p)
-		return value, false
-	}
-	value = rm.valueLocked(&p)
-	c.removeUnlock(rm, &p)
-	return value, true
-}
-
 // outgrown makes room: it starts a growth, or if one is under way already, does a larger part of it.
 func (c *core[K, V]) outgrown(rm *readMap[K, V]) {
 	if rm.old != nil {
 		c.helpOld(rm, outgrownHelps, true)
 		return
 	}
-	if !c.resize(rm, rm.buckets()*2) {
+	if !c.resize(rm, rm.buckets()*2, 0) {
 		runtime.Gosched() // whoever is at it may need the processor
 	}
 }
 
 // resize starts to move the entries of rm into a new table of n buckets. It reports false if another transition is
 // under way or rm is stale.
-func (c *core[K, V]) resize(rm *readMap[K, V], n uint64) bool {
+func (c *core[K, V]) resize(rm *readMap[K, V], n, reserved uint64) bool {
 	if !c.mu.TryLock() {
 		return false
 	}
 	next := func() *readMap[K, V] {
 		defer c.mu.Unlock()
-		return c.resizeLocked(rm, n, rm.seed)
+		return c.resizeLocked(rm, n, reserved, rm.seed)
 	}()
 	if next == nil {
 		return false
@@ -351,7 +225,7 @@ func (c *core[K, V]) resize(rm *readMap[K, V], n uint64) bool {
 
 // resizeLocked publishes a read map that grows into a new table; the caller holds mu. It returns nil if rm is stale
 // or growing already.
-func (c *core[K, V]) resizeLocked(rm *readMap[K, V], n uint64, seed hash.Seed) *readMap[K, V] {
+func (c *core[K, V]) resizeLocked(rm *readMap[K, V], n, reserved uint64, seed hash.Seed) *readMap[K, V] {
 	if c.read.Load() != rm || rm.old != nil {
 		return nil
 	}
@@ -359,7 +233,10 @@ func (c *core[K, V]) resizeLocked(rm *readMap[K, V], n uint64, seed hash.Seed) *
 		panic(fmt.Sprintf("hushmap: a table of %d buckets exceeds the address space", n))
 	}
 	to := newTable[K, V](c.traits, n, seed, c.options().tuning.control)
-	next := &readMap[K, V]{table: to, old: &evacuation[K, V]{table: rm.table, to: to}, length: rm.length, watch: rm.watch}
+	next := &readMap[K, V]{
+		table: to, old: &evacuation[K, V]{table: rm.table, to: to},
+		length: rm.length, reserved: reserved, watch: rm.watch,
+	}
 	switch {
 	case n > rm.buckets():
 		c.growths.Add(1)
@@ -388,15 +265,15 @@ func (c *core[K, V]) settle() *readMap[K, V] {
 }
 
 // resizeTo moves all entries into a table of as many buckets as size returns for the current read map, and waits
-// for the end of it. 0 means that nothing is to be done.
-func (c *core[K, V]) resizeTo(size func(rm *readMap[K, V]) uint64) {
+// for the end of it. 0 means that nothing is to be done. Deletions do not shrink the table below reserved buckets.
+func (c *core[K, V]) resizeTo(size func(rm *readMap[K, V]) (want, reserved uint64)) {
 	for n := 0; ; n++ {
 		rm := c.settle()
 		if rm == nil {
 			return
 		}
-		want := size(rm)
-		if want == 0 || c.resize(rm, want) {
+		want, reserved := size(rm)
+		if want == 0 || c.resize(rm, want, reserved) {
 			c.settle()
 			return
 		}
@@ -406,17 +283,41 @@ func (c *core[K, V]) resizeTo(size func(rm *readMap[K, V]) uint64) {
 
 // grow is Map.Grow.
 func (c *core[K, V]) grow(n int) {
+	for !c.reserve(n) {
+		c.resizeTo(func(rm *readMap[K, V]) (want, reserved uint64) {
+			if want = rm.roomFor(n); want <= rm.buckets() {
+				return 0, 0
+			}
+			return want, want
+		})
+	}
+}
+
+// reserve notes that the table must not shrink below what n more entries need. It reports false if it is smaller.
+func (c *core[K, V]) reserve(n int) bool {
 	c.writable()
-	c.resizeTo(func(rm *readMap[K, V]) uint64 {
-		want := uint64(rm.length.Len()) + uint64(n)
-		if want <= uint64(rm.limit()) {
-			return 0
-		}
-		if want > maxBuckets(bucketSize[K, V]())*slotLimit {
-			panic(fmt.Sprintf("hushmap: Grow(%d) exceeds the address space", n))
-		}
-		return bucketsFor(int(want))
-	})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	rm := c.read.Load()
+	if rm == nil {
+		return false // cleared meanwhile
+	}
+	want := rm.roomFor(n)
+	if want <= rm.buckets() && want > rm.reserved {
+		next := *rm
+		next.reserved = want
+		c.publish(&next)
+	}
+	return want <= rm.buckets()
+}
+
+// roomFor returns the number of buckets that hold n entries more than there are.
+func (rm *readMap[K, V]) roomFor(n int) uint64 {
+	entries := uint64(rm.length.Len()) + uint64(n)
+	if entries > maxBuckets(bucketSize[K, V]())*slotLimit {
+		panic(fmt.Sprintf("hushmap: Grow(%d) exceeds the address space", n))
+	}
+	return bucketsFor(int(entries))
 }
 
 // compact is Map.Compact. A table shrinks by at most compactShift doublings at a time: writers that fill the small
@@ -425,14 +326,14 @@ func (c *core[K, V]) compact() {
 	const compactShift = 3
 	for again := true; again; {
 		again = false
-		c.resizeTo(func(rm *readMap[K, V]) uint64 {
+		c.resizeTo(func(rm *readMap[K, V]) (want, reserved uint64) {
 			fit := bucketsFor(rm.length.Len())
 			step := max(fit, rm.buckets()>>compactShift)
 			if step >= rm.buckets() {
-				return 0
+				return 0, 0
 			}
 			again = step > fit
-			return step
+			return step, 0
 		})
 	}
 }

@@ -19,6 +19,7 @@ package hushmap
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
 	"math/rand/v2"
 	"runtime"
@@ -48,11 +49,11 @@ type table[K comparable, V any] struct {
 }
 
 // newTable allocates a table of n buckets, a power of two, whose control words are start.
-func newTable[K comparable, V any](tr *traits[K], n uint64, seed hash.Seed, start control) table[K, V] {
+func newTable[K comparable, V any](tr *traits[K], n uint64, seed hash.Seed, start uint64) table[K, V] {
 	buckets := make([]bucket[K, V], n)
 	if start != 0 {
 		for i := range buckets {
-			buckets[i].publishControl(start)
+			buckets[i].publishControl(control(start))
 		}
 	}
 	return table[K, V]{
@@ -72,6 +73,16 @@ func bucketsFor(n int) uint64 {
 
 // slotLimit is how many entries per bucket a table takes before it grows: load factor 0.75.
 const slotLimit = bucketSlots * 3 / 4
+
+// maxBuckets is the largest power of two of buckets of the given size that the address space could hold.
+func maxBuckets(bucketSize uintptr) uint64 {
+	const addressable = uint64(math.MaxInt) >> (unsafe.Sizeof(uintptr(0)) - 1) // 47 bits of 64, 28 of 32
+	n := uint64(minBuckets)
+	for n*2 <= addressable/uint64(bucketSize) {
+		n *= 2
+	}
+	return n
+}
 
 func (t *table[K, V]) buckets() uint64 { return t.mask + 1 }
 func (t *table[K, V]) limit() int      { return int(t.buckets() * slotLimit) }

@@ -1,0 +1,135 @@
+// This file is responsible for writing to one key: find out which table owns it, lock it there, change it, and see
+// whether the table has become too small, too large or suspiciously crowded.
+
+package hushmap
+
+// lockKey locks key's home bucket in the table that owns the key and finds the key there. It returns the read map
+// the place is in.
+func (c *core[K, V]) lockKey(key K, p *place[K, V]) *readMap[K, V] {
+	for n := 0; ; n++ {
+		rm := c.writable()
+		h := rm.hash(key)
+		if rm.old != nil {
+			c.prepare(rm, key)
+		}
+		if n == 0 && rm.watch != nil {
+			rm.watch.giveWay(h)
+		}
+		if rm.table.lockKey(key, h, p) {
+			return rm
+		}
+		if rm.bucket(rm.home(h)).observe().moved() {
+			c.newer(rm)
+		}
+		pause(n)
+	}
+}
+
+// prepare does a writer's share of a growth: the buckets of its own key, and a few more (I9, I10).
+func (c *core[K, V]) prepare(rm *readMap[K, V], key K) {
+	rm.old.evacuatePath(key)
+	if e := rm.old; e.buckets() > rm.buckets() && rm.length.Len() > rm.slotCount()/8*7 {
+		e.drain() // writers are filling the smaller table faster than they empty the larger one
+	}
+	c.helpOld(rm, c.options().tuning.chunk, true)
+}
+
+// insertUnlock inserts an entry at an absent place and releases its locks. On false the caller starts again.
+func (c *core[K, V]) insertUnlock(rm *readMap[K, V], p *place[K, V], key K, value V) bool {
+	in, distance := rm.insertLocked(p, key, value)
+	if in != inserted {
+		if in == full {
+			c.outgrown(rm)
+		}
+		return false
+	}
+	n := rm.length.Inserted(p.hash)
+	rm.unlock(p)
+	if n&rm.checkEvery == 0 && rm.length.Len() > rm.limit() {
+		c.outgrown(rm)
+	}
+	if distance > suspectDistance && !rm.reseeded {
+		c.suspect(rm, p.home)
+	}
+	return true
+}
+
+// removeUnlock removes the entry at a place that is not absent and releases its locks.
+func (c *core[K, V]) removeUnlock(rm *readMap[K, V], p *place[K, V]) {
+	n := rm.length.Removed(p.hash) // before the lock is released, or Len could exceed what was ever stored
+	rm.removeUnlock(p)
+	if n&rm.checkEvery == 0 && rm.old == nil && !c.options().noShrink && rm.length.Len() < rm.limit()/shrinkFraction {
+		if floor := max(c.floor(), rm.reserved); rm.buckets() > floor {
+			c.resize(rm, max(rm.buckets()>>shrinkShift, floor), rm.reserved)
+		}
+	}
+}
+
+// store is Map.Store.
+func (c *core[K, V]) store(key K, value V) {
+	for n := 0; ; n++ {
+		var p place[K, V]
+		rm := c.lockKey(key, &p)
+		if p.slot >= 0 {
+			rm.overwriteLocked(&p, value)
+			rm.unlock(&p)
+			return
+		}
+		if c.insertUnlock(rm, &p, key, value) {
+			return
+		}
+		pause(n)
+	}
+}
+
+// swap is Map.Swap.
+func (c *core[K, V]) swap(key K, value V) (previous V, loaded bool) {
+	for n := 0; ; n++ {
+		var p place[K, V]
+		rm := c.lockKey(key, &p)
+		if p.slot >= 0 {
+			previous = rm.valueLocked(&p)
+			rm.overwriteLocked(&p, value)
+			rm.unlock(&p)
+			return previous, true
+		}
+		if c.insertUnlock(rm, &p, key, value) {
+			return previous, false
+		}
+		pause(n)
+	}
+}
+
+// loadOrStore is Map.LoadOrStore for a key that was absent a moment ago.
+func (c *core[K, V]) loadOrStore(key K, value V) (actual V, loaded bool) {
+	for n := 0; ; n++ {
+		var p place[K, V]
+		rm := c.lockKey(key, &p)
+		if p.slot >= 0 {
+			actual = rm.valueLocked(&p)
+			rm.unlock(&p)
+			return actual, true
+		}
+		if c.insertUnlock(rm, &p, key, value) {
+			return value, false
+		}
+		pause(n)
+	}
+}
+
+// loadAndDelete is Map.LoadAndDelete.
+func (c *core[K, V]) loadAndDelete(key K) (value V, loaded bool) {
+	if c.read.Load() == nil {
+		checkHashable(key)
+		return value, false
+	}
+	var p place[K, V]
+	rm := c.lockKey(key, &p)
+	if p.slot < 0 {
+		rm.unlock(&p)
+		return value, false
+	}
+	value = rm.valueLocked(&p)
+	c.removeUnlock(rm, &p)
+	return value, true
+}
