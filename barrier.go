@@ -124,8 +124,16 @@ func (b *bucket[K, V]) lock() bool {
 	return true
 }
 
-// unlock releases the lock. Whoever locks the bucket next sees all that was done under it.
+// unlock releases the lock. Whoever locks the bucket next sees all that was done under it. It is a full fence: what
+// this goroutine loads afterwards is not older than what it published before, or two goroutines that each store one
+// key and then load the other's could both find nothing.
 func (b *bucket[K, V]) unlock() {
+	b.control.Store(uint64(b.controlLocked() &^ controlLock))
+}
+
+// release is unlock without the fence: for a caller that has published nothing, or has executed a locked instruction
+// since.
+func (b *bucket[K, V]) release() {
 	b.publishControl(b.controlLocked() &^ controlLock)
 }
 

@@ -60,6 +60,23 @@ func (b *bucket[K, V]) findAmong(tr *traits[K], key K, match uint64, c control) 
 	return -1, b.unchanged(c)
 }
 
+// findLocked is find for the holder of the lock, for whom nothing changes.
+func (b *bucket[K, V]) findLocked(tr *traits[K], key K, th uint8) (slot int) {
+	for match := swar.Match(b.tophashLocked(), th); match != 0; match = swar.Next(match) {
+		if i := swar.First(match); b.loadKey(tr, i) == key {
+			return i
+		}
+	}
+	return -1
+}
+
+// lacks reports whether the bucket's header alone says that no table has a key with the tophash byte th whose home
+// the bucket is (I7). It takes no lock.
+func (b *bucket[K, V]) lacks(th uint8) bool {
+	c := b.observe()
+	return c&(overflowMask|controlMoved) == 0 && swar.Match(b.observeTophash(), th) == 0
+}
+
 // insertLocked puts an entry into a free slot (I3).
 func (b *bucket[K, V]) insertLocked(tr *traits[K], i int, th uint8, key K, value V) {
 	b.storeSlot(tr, i, key, value)

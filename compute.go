@@ -43,7 +43,7 @@ func (c *core[K, V]) apply(key K, old V, loaded bool, value V, op Op) bool {
 		var p place[K, V]
 		rm := c.lockKey(key, &p)
 		if !c.stillLocked(rm, &p, &old, loaded) {
-			rm.unlock(&p)
+			rm.release(&p)
 			return false
 		}
 		switch {
@@ -51,7 +51,7 @@ func (c *core[K, V]) apply(key K, old V, loaded bool, value V, op Op) bool {
 			c.removeUnlock(rm, &p)
 			return true
 		case op == DeleteOp:
-			rm.unlock(&p)
+			rm.release(&p)
 			return true
 		case loaded:
 			rm.overwriteLocked(&p, value)

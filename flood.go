@@ -26,7 +26,7 @@ func (c *core[K, V]) suspect(rm *readMap[K, V], home uint64) {
 	}
 	seed := hash.NewSeed()
 	if rm.scatters(home, seed) {
-		c.resizeLocked(rm, rm.buckets(), rm.reserved, seed)
+		c.resizeLocked(rm, rm.buckets(), seed)
 		return
 	}
 	next := *rm

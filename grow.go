@@ -65,7 +65,7 @@ func (e *evacuation[K, V]) rehashLocked(i uint64, hashes *[bucketSlots]uint64) (
 	finished := e.hashed != hashCustom
 	defer func() {
 		if !finished {
-			b.unlock()
+			b.release()
 		}
 	}()
 	living = swar.Full(w)
@@ -95,7 +95,7 @@ func (e *evacuation[K, V]) adopt(key K, value V, h uint64) {
 			panic("hushmap: corrupted: a bucket was evacuated before the table before it")
 		}
 		if in, _ := e.to.insertLocked(&p, key, value); in == inserted {
-			e.to.unlock(&p)
+			e.to.release(&p)
 			return
 		}
 		if key != key {

@@ -131,6 +131,16 @@ func (c *core[K, V]) publish(rm *readMap[K, V]) {
 
 // lookup finds key without a lock.
 func (c *core[K, V]) lookup(key K) (V, bool) {
+	if rm := c.read.Load(); rm != nil && rm.old == nil {
+		if v, r := rm.lookupHome(key, rm.hash(key)); r != moved {
+			return v, r == hit
+		}
+	}
+	return c.lookupSlow(key)
+}
+
+// lookupSlow is lookup with all that can happen: no table yet, a growth under way, stale read maps, displaced keys.
+func (c *core[K, V]) lookupSlow(key K) (V, bool) {
 	for rm := c.read.Load(); rm != nil; rm = c.newer(rm) {
 		if rm.old != nil && rand.Uint32N(readerHelps) == 0 {
 			c.helpOld(rm, 1, false)
@@ -198,20 +208,20 @@ func (c *core[K, V]) outgrown(rm *readMap[K, V]) {
 		c.helpOld(rm, outgrownHelps, true)
 		return
 	}
-	if !c.resize(rm, rm.buckets()*2, 0) {
+	if !c.resize(rm, rm.buckets()*2) {
 		runtime.Gosched() // whoever is at it may need the processor
 	}
 }
 
 // resize starts to move the entries of rm into a new table of n buckets. It reports false if another transition is
 // under way or rm is stale.
-func (c *core[K, V]) resize(rm *readMap[K, V], n, reserved uint64) bool {
+func (c *core[K, V]) resize(rm *readMap[K, V], n uint64) bool {
 	if !c.mu.TryLock() {
 		return false
 	}
 	next := func() *readMap[K, V] {
 		defer c.mu.Unlock()
-		return c.resizeLocked(rm, n, reserved, rm.seed)
+		return c.resizeLocked(rm, n, rm.seed)
 	}()
 	if next == nil {
 		return false
@@ -225,7 +235,7 @@ func (c *core[K, V]) resize(rm *readMap[K, V], n, reserved uint64) bool {
 
 // resizeLocked publishes a read map that grows into a new table; the caller holds mu. It returns nil if rm is stale
 // or growing already.
-func (c *core[K, V]) resizeLocked(rm *readMap[K, V], n, reserved uint64, seed hash.Seed) *readMap[K, V] {
+func (c *core[K, V]) resizeLocked(rm *readMap[K, V], n uint64, seed hash.Seed) *readMap[K, V] {
 	if c.read.Load() != rm || rm.old != nil {
 		return nil
 	}
@@ -235,7 +245,10 @@ func (c *core[K, V]) resizeLocked(rm *readMap[K, V], n, reserved uint64, seed ha
 	to := newTable[K, V](c.traits, n, seed, c.options().tuning.control)
 	next := &readMap[K, V]{
 		table: to, old: &evacuation[K, V]{table: rm.table, to: to},
-		length: rm.length, reserved: reserved, watch: rm.watch,
+		length: rm.length, reserved: rm.reserved, watch: rm.watch,
+	}
+	if n > rm.buckets() || n < rm.reserved {
+		next.reserved = 0 // the room was used, or Compact takes it back
 	}
 	switch {
 	case n > rm.buckets():
@@ -265,15 +278,15 @@ func (c *core[K, V]) settle() *readMap[K, V] {
 }
 
 // resizeTo moves all entries into a table of as many buckets as size returns for the current read map, and waits
-// for the end of it. 0 means that nothing is to be done. Deletions do not shrink the table below reserved buckets.
-func (c *core[K, V]) resizeTo(size func(rm *readMap[K, V]) (want, reserved uint64)) {
+// for the end of it. 0 means that nothing is to be done.
+func (c *core[K, V]) resizeTo(size func(rm *readMap[K, V]) uint64) {
 	for n := 0; ; n++ {
 		rm := c.settle()
 		if rm == nil {
 			return
 		}
-		want, reserved := size(rm)
-		if want == 0 || c.resize(rm, want, reserved) {
+		want := size(rm)
+		if want == 0 || c.resize(rm, want) {
 			c.settle()
 			return
 		}
@@ -284,11 +297,11 @@ func (c *core[K, V]) resizeTo(size func(rm *readMap[K, V]) (want, reserved uint6
 // grow is Map.Grow.
 func (c *core[K, V]) grow(n int) {
 	for !c.reserve(n) {
-		c.resizeTo(func(rm *readMap[K, V]) (want, reserved uint64) {
-			if want = rm.roomFor(n); want <= rm.buckets() {
-				return 0, 0
+		c.resizeTo(func(rm *readMap[K, V]) uint64 {
+			if want := rm.roomFor(n); want > rm.buckets() {
+				return want
 			}
-			return want, want
+			return 0
 		})
 	}
 }
@@ -326,14 +339,14 @@ func (c *core[K, V]) compact() {
 	const compactShift = 3
 	for again := true; again; {
 		again = false
-		c.resizeTo(func(rm *readMap[K, V]) (want, reserved uint64) {
+		c.resizeTo(func(rm *readMap[K, V]) uint64 {
 			fit := bucketsFor(rm.length.Len())
 			step := max(fit, rm.buckets()>>compactShift)
 			if step >= rm.buckets() {
-				return 0, 0
+				return 0
 			}
 			again = step > fit
-			return step, 0
+			return step
 		})
 	}
 }

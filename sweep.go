@@ -146,7 +146,7 @@ func (s *sweep[K, V]) copyPath(rm *readMap[K, V], home uint64) bool {
 	if !rm.bucket(home).lock() {
 		return false
 	}
-	defer rm.bucket(home).unlock()
+	defer rm.bucket(home).release()
 	for i, n := home, uint64(0); n <= rm.mask; i, n = (i+1)&rm.mask, n+1 {
 		for tries := 0; !s.copyBucket(rm, i); tries++ {
 			pause(tries)
@@ -208,7 +208,7 @@ func (c *core[K, V]) irreflexiveValue(rm *readMap[K, V], e *entryRef[K]) (value 
 	if !b.lock() {
 		return value, false
 	}
-	defer b.unlock()
+	defer b.release()
 	if !c.sameEntryLocked(rm, e) {
 		return value, false
 	}
@@ -237,7 +237,7 @@ func (c *core[K, V]) removeIrreflexive(rm *readMap[K, V], e *entryRef[K], value 
 		if home == e.bucket || rm.lockBehind(home, e.bucket) {
 			break
 		}
-		rm.bucket(home).unlock()
+		rm.bucket(home).release()
 		if rm.bucket(e.bucket).observe().moved() {
 			return false
 		}
@@ -245,7 +245,7 @@ func (c *core[K, V]) removeIrreflexive(rm *readMap[K, V], e *entryRef[K], value 
 	}
 	now := rm.valueLocked(&p)
 	if !c.sameEntryLocked(rm, e) || !rm.traits.value.same(unsafe.Pointer(&now), unsafe.Pointer(&value)) {
-		rm.unlock(&p)
+		rm.release(&p)
 		return false
 	}
 	c.removeUnlock(rm, &p)

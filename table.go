@@ -146,33 +146,46 @@ const (
 	moved                // not found, but a bucket on the way was evacuated: look in the newer table
 )
 
+// lookupHome finds key in its home bucket, in one look without a lock and without writing shared memory. Only hit and
+// absent are conclusions; moved means that lookup has to tell. Nine lookups in ten end here, so it is kept free of
+// loops over buckets and of calls.
+func (t *table[K, V]) lookupHome(key K, h uint64) (value V, r result) {
+	b := t.bucket(t.home(h))
+	c := b.observe()
+	match := swar.Match(b.observeTophash(), tophash(h))
+	if match == 0 {
+		if c&(overflowMask|controlMoved) == 0 {
+			return value, absent
+		}
+		return value, moved
+	}
+	for ; match != 0; match = swar.Next(match) {
+		i := swar.First(match)
+		k := b.loadKey(t.traits, i)
+		if unsafe.Sizeof(key) > wordSize && !b.unchanged(c) {
+			break // a torn string or interface must not be looked into (I6)
+		}
+		if k == key {
+			if v := b.loadValue(t.traits, i); b.settled(c) {
+				return v, hit
+			}
+			break
+		}
+	}
+	return value, moved
+}
+
 // lookup finds key without a lock and without writing shared memory.
 func (t *table[K, V]) lookup(key K, h uint64) (value V, r result) {
-	th, tr := tophash(h), t.traits
 	for i, n := t.home(h), uint64(0); n <= t.mask; i, n = (i+1)&t.mask, n+1 {
-		b, tries := t.bucket(i), 0
-	again:
-		c := b.observe()
-		match := swar.Match(b.observeTophash(), th)
-		if match != 0 && !c.moved() {
-			for m := match; m != 0; m = swar.Next(m) {
-				k := b.loadKey(tr, swar.First(m))
-				if unsafe.Sizeof(key) > wordSize && !b.unchanged(c) {
-					break // a torn string or interface must not be looked into (I6)
-				}
-				if k != key {
-					continue
-				}
-				if v := b.loadValue(tr, swar.First(m)); b.settled(c) {
-					return v, hit
-				}
-				break
+		b := t.bucket(i)
+		slot, c := b.find(t.traits, key, tophash(h))
+		for tries := 0; slot >= 0 && !c.moved(); tries++ {
+			if value = b.loadValue(t.traits, slot); b.settled(c) {
+				return value, hit
 			}
-			if !b.unchanged(c) || c.writing() {
-				tries++
-				pause(tries)
-				goto again
-			}
+			pause(tries)
+			slot, c = b.find(t.traits, key, tophash(h))
 		}
 		if c.moved() {
 			r = moved
@@ -181,7 +194,8 @@ func (t *table[K, V]) lookup(key K, h uint64) (value V, r result) {
 			break
 		}
 	}
-	return value, r
+	var zero V
+	return zero, r
 }
 
 // place is where a key is, or would be, in the table that owns it. Its home bucket is locked, and the bucket it is
@@ -203,9 +217,8 @@ func (t *table[K, V]) lockKey(key K, h uint64, p *place[K, V]) bool {
 		return false
 	}
 	th := tophash(h)
-	slot, c := b.find(t.traits, key, th)
-	if slot >= 0 || c.overflow() == 0 {
-		p.slot = slot
+	p.slot = b.findLocked(t.traits, key, th)
+	if p.slot >= 0 || b.controlLocked().overflow() == 0 {
 		return true
 	}
 	return t.findBehindLocked(key, th, p)
@@ -216,7 +229,7 @@ func (t *table[K, V]) findBehindLocked(key K, th uint8, p *place[K, V]) bool {
 	for i, n := (p.home+1)&t.mask, uint64(0); n < t.mask; i, n = (i+1)&t.mask, n+1 {
 		slot, c := t.bucket(i).find(t.traits, key, th)
 		if c.moved() || slot >= 0 && !t.lockBehind(p.home, i) {
-			t.bucket(p.home).unlock()
+			t.bucket(p.home).release()
 			return false
 		}
 		if slot >= 0 { // only the holder of home can take it away, and we are that
@@ -239,12 +252,20 @@ func (t *table[K, V]) lockBehind(home, i uint64) bool {
 	return t.bucket(i).tryLock()
 }
 
-// unlock releases the locks of a place.
+// unlock releases the locks of a place after a change.
 func (t *table[K, V]) unlock(p *place[K, V]) {
 	if p.bucket != p.home {
-		t.bucket(p.bucket).unlock()
+		t.bucket(p.bucket).release()
 	}
 	t.bucket(p.home).unlock()
+}
+
+// release is unlock without a fence; see bucket.release.
+func (t *table[K, V]) release(p *place[K, V]) {
+	if p.bucket != p.home {
+		t.bucket(p.bucket).release()
+	}
+	t.bucket(p.home).release()
 }
 
 // valueLocked returns the value at a place that is not absent.
@@ -303,7 +324,7 @@ func (t *table[K, V]) insertBehindLocked(p *place[K, V], key K, value V) (in ins
 		free := swar.Empty(b.observeTophash())
 		if free == 0 {
 			b.raiseLocked()
-			b.unlock()
+			b.release()
 			continue
 		}
 		if nan {
@@ -313,23 +334,26 @@ func (t *table[K, V]) insertBehindLocked(p *place[K, V], key K, value V) (in ins
 		if invariants {
 			t.checkLocked(i)
 		}
-		b.unlock()
+		b.release()
 		return inserted, n
 	}
-	t.bucket(p.home).unlock()
+	t.bucket(p.home).release()
 	t.lower(p.home, n)
 	return in, 0
 }
 
-// removeUnlock removes the entry at a place that is not absent and releases all locks. Buckets between home and
-// the entry count one entry too many until it returns, which costs a reader a look and nothing else.
-func (t *table[K, V]) removeUnlock(p *place[K, V]) {
-	b := t.bucket(p.bucket)
-	b.removeLocked(t.traits, p.slot)
+// removeLocked removes the entry at a place that is not absent. The locks stay held; releaseRemoved is due.
+func (t *table[K, V]) removeLocked(p *place[K, V]) {
+	t.bucket(p.bucket).removeLocked(t.traits, p.slot)
 	if invariants {
 		t.checkLocked(p.bucket)
 	}
-	t.unlock(p)
+}
+
+// releaseRemoved releases the locks of a place whose entry is gone. Buckets between home and the entry count one
+// entry too many until it returns, which costs a reader a look and nothing else.
+func (t *table[K, V]) releaseRemoved(p *place[K, V]) {
+	t.release(p)
 	if p.bucket != p.home {
 		t.lower(p.home, (p.bucket-p.home)&t.mask)
 	}
@@ -341,7 +365,7 @@ func (t *table[K, V]) lower(i, n uint64) {
 	for ; n > 0; i, n = (i+1)&t.mask, n-1 {
 		if b := t.bucket(i); b.lock() {
 			b.lowerLocked()
-			b.unlock()
+			b.release()
 		}
 	}
 }

@@ -102,7 +102,7 @@ func (t *table[K, V]) verifyAll(length func() int) error {
 	locked := uint64(0)
 	defer func() {
 		for i := range locked {
-			t.bucket(i).unlock()
+			t.bucket(i).release()
 		}
 	}()
 	for ; locked <= t.mask; locked++ {

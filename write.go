@@ -6,6 +6,14 @@ package hushmap
 // lockKey locks key's home bucket in the table that owns the key and finds the key there. It returns the read map
 // the place is in.
 func (c *core[K, V]) lockKey(key K, p *place[K, V]) *readMap[K, V] {
+	if rm := c.read.Load(); rm != nil && rm.old == nil && rm.watch == nil && rm.table.lockKey(key, rm.hash(key), p) {
+		return rm
+	}
+	return c.lockKeySlow(key, p)
+}
+
+// lockKeySlow is lockKey with all that can happen: no table yet, a growth under way, a watch, stale read maps.
+func (c *core[K, V]) lockKeySlow(key K, p *place[K, V]) *readMap[K, V] {
 	for n := 0; ; n++ {
 		rm := c.writable()
 		h := rm.hash(key)
@@ -44,7 +52,7 @@ func (c *core[K, V]) insertUnlock(rm *readMap[K, V], p *place[K, V], key K, valu
 		return false
 	}
 	n := rm.length.Inserted(p.hash)
-	rm.unlock(p)
+	rm.release(p)
 	if n&rm.checkEvery == 0 && rm.length.Len() > rm.limit() {
 		c.outgrown(rm)
 	}
@@ -56,11 +64,12 @@ func (c *core[K, V]) insertUnlock(rm *readMap[K, V], p *place[K, V], key K, valu
 
 // removeUnlock removes the entry at a place that is not absent and releases its locks.
 func (c *core[K, V]) removeUnlock(rm *readMap[K, V], p *place[K, V]) {
+	rm.removeLocked(p)
 	n := rm.length.Removed(p.hash) // before the lock is released, or Len could exceed what was ever stored
-	rm.removeUnlock(p)
+	rm.releaseRemoved(p)
 	if n&rm.checkEvery == 0 && rm.old == nil && !c.options().noShrink && rm.length.Len() < rm.limit()/shrinkFraction {
 		if floor := max(c.floor(), rm.reserved); rm.buckets() > floor {
-			c.resize(rm, max(rm.buckets()>>shrinkShift, floor), rm.reserved)
+			c.resize(rm, max(rm.buckets()>>shrinkShift, floor))
 		}
 	}
 }
@@ -107,7 +116,7 @@ func (c *core[K, V]) loadOrStore(key K, value V) (actual V, loaded bool) {
 		rm := c.lockKey(key, &p)
 		if p.slot >= 0 {
 			actual = rm.valueLocked(&p)
-			rm.unlock(&p)
+			rm.release(&p)
 			return actual, true
 		}
 		if c.insertUnlock(rm, &p, key, value) {
@@ -119,17 +128,30 @@ func (c *core[K, V]) loadOrStore(key K, value V) (actual V, loaded bool) {
 
 // loadAndDelete is Map.LoadAndDelete.
 func (c *core[K, V]) loadAndDelete(key K) (value V, loaded bool) {
-	if c.read.Load() == nil {
-		checkHashable(key)
+	if c.lacks(key) {
 		return value, false
 	}
 	var p place[K, V]
 	rm := c.lockKey(key, &p)
 	if p.slot < 0 {
-		rm.unlock(&p)
+		rm.release(&p)
 		return value, false
 	}
 	value = rm.valueLocked(&p)
 	c.removeUnlock(rm, &p)
 	return value, true
+}
+
+// lacks reports whether one look without a lock shows that key is absent.
+func (c *core[K, V]) lacks(key K) bool {
+	rm := c.read.Load()
+	if rm == nil {
+		checkHashable(key)
+		return true
+	}
+	if rm.old != nil {
+		return false
+	}
+	h := rm.hash(key)
+	return rm.bucket(rm.home(h)).lacks(tophash(h))
 }
