@@ -180,7 +180,7 @@ func iface(t reflect.Type) StableFunc {
 		}
 		d := dynamicOf(v.Elem().Type())
 		if d.hash == nil {
-			maphash.Comparable(s.M, v.Interface()) // panics as a map would
+			maphash.Comparable(s.M, v.Interface()) // panics as Comparable does
 		}
 		// Both kinds of interface are two words, the second of which is the
 		// value, if it is one pointer, or else points to it.

@@ -3,6 +3,7 @@ package hash
 import (
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -34,9 +35,30 @@ type point struct {
 // the next version, on any machine.
 func TestStableGolden(t *testing.T) {
 	for name, c := range map[string]struct{ got, want uint64 }{
-		"int 0": {stable(t, 0), 0},
+		"int 0":        {stable(t, 0), 0xabac2619e7be3d4d},
+		"int -1":       {stable(t, -1), 0x7c43438dc9d2fb2},
+		"uint8 200":    {stable(t, uint8(200)), 0x108d88c64f85e05a},
+		"true":         {stable(t, true), 0x4ba5a1a0dd868c67},
+		"empty string": {stable(t, ""), 0xdaf0a198710d8dbb},
+		"hushmap":      {stable(t, "hushmap"), 0x2f0410cbe50bf0b2},
+		"40 bytes":     {stable(t, strings.Repeat("hush", 10)), 0x9fab5b006c07af8},
+		"float 0.1":    {stable(t, 0.1), 0x580d12b7cb6d1e5b},
+		"float32 0.1":  {stable(t, float32(0.1)), 0x4faa0281549fd7c9},
+		"NaN":          {stable(t, math.NaN()), 0xd3dc7ac2949661a8},
+		"complex":      {stable(t, complex(1, -2)), 0x4de74251f2cb65c4},
+		"complex64":    {stable(t, complex64(complex(1, -2))), 0x4de74251f2cb65c4},
+		"array":        {stable(t, [3]int16{1, 2, 3}), 0xeeee17a3f4fbdce3},
+		"empty array":  {stable(t, [0]int{}), 0x0},
+		"struct":       {stable(t, point{1, -2, "", "n"}), 0x4340a7912420b2d1},
+		"empty struct": {stable(t, struct{}{}), 0x0},
+		"nil":          {stable[any](t, nil), 0xabac2619e7be3d4d},
+		"any int":      {stable[any](t, 5), 0x8a1fe5fe98996044},
+		"any string":   {stable[any](t, "hushmap"), 0xa823be3c60657f97},
+		"any struct":   {stable[any](t, point{1, -2, "", "n"}), 0x36fcaaba1bd39f96},
+		"any array":    {stable[any](t, [2]any{1, "x"}), 0xe48c504eee615753},
+		"stringer":     {stable[fmt.Stringer](t, stringer(5)), 0xb02cb017a62656bc},
 	} {
-		assert.Equal(t, c.want, c.got, "%s: %#016x", name, c.got)
+		assert.Equal(t, c.want, c.got, name)
 	}
 }
 
