@@ -84,9 +84,10 @@ func (r *flights[K, V]) lead(c *core[K, V], key K, f *flight[V], fn func() (V, e
 	var err error
 	stackmark.Call(f.id, func() { value, err = fn() })
 	r.land(key, f, func() {
-		if f.err = err; err == nil {
+		if err == nil {
 			f.value, f.loaded = c.loadOrStore(key, value)
 		}
+		f.err = err
 	})
 	return f.value, f.loaded, f.err
 }

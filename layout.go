@@ -130,8 +130,6 @@ type traits[K comparable] struct {
 
 	// inPlace: a value is one machine word or nothing, and is overwritten by one store (I5).
 	inPlace bool
-	// bitwise: two values are == exactly if their words are the same, and comparing them cannot panic.
-	bitwise bool
 	// comparable: values can be compared, though doing so may panic.
 	comparable bool
 	// hasPointers: removed slots must be cleared, or what they point to never dies (I4).
@@ -164,7 +162,6 @@ func newTraits[K comparable, V any](s *settings) *traits[K] {
 		key: layoutOf(kt), value: layoutOf(vt),
 		inPlace:     scalar(vt),
 		comparable:  vt.Comparable(),
-		bitwise:     scalar(vt) && hash.KindOf(vt) == hash.WordKind,
 		irreflexive: hash.MayBeIrreflexive(kt),
 		mayPanic:    hash.MayPanic(kt),
 		hashing:     hashComparable,

@@ -58,7 +58,7 @@ func WithCapacity(n int) Option {
 }
 
 // WithHasher replaces the built-in hash. The function gets the key and a random seed that differs per table; keys
-// that are == must hash alike for the same seed, and it must not panic for keys that are ==-comparable. Its result
+// that are == must hash alike for the same seed, and it must not panic for keys that are ==-comparable, nor keep the key. Its result
 // is mixed with the seed once more, so weak low or high bits do no harm, but keys with the same hash share a probe
 // sequence. A function that is inconsistent loses sight of keys; it never corrupts the map.
 //

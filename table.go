@@ -95,6 +95,14 @@ func (t *table[K, V]) home(h uint64) uint64 { return h >> (t.shift & 63) }
 
 // hash returns the key's hash under the table's seed. It panics for an unhashable key.
 func (t *table[K, V]) hash(key K) uint64 {
+	if t.hashed == hashWord && unsafe.Sizeof(key) == 8 {
+		return hash.Word(*(*uint64)(unsafe.Pointer(&key)), &t.seed)
+	}
+	return t.hashAny(key)
+}
+
+// hashAny is hash for all kinds of keys.
+func (t *table[K, V]) hashAny(key K) uint64 {
 	switch t.hashed {
 	case hashWord:
 		return hash.Word(word(key), &t.seed)
@@ -111,12 +119,12 @@ func (t *table[K, V]) hashBy(key K) uint64 {
 		return rand.Uint64() // as hash.Comparable does: such keys must not pile up in one bucket
 	}
 	if t.hashed == hashStable {
-		return t.traits.stable(unsafe.Pointer(&key), &t.seed)
+		return t.traits.stable.Sum(unsafe.Pointer(&key), &t.seed)
 	}
 	if t.traits.mayPanic {
 		_ = hash.Comparable(&key, &t.seed) // an unhashable key must panic here, whatever the user's function does
 	}
-	h := t.traits.custom(key, t.seed.A)
+	h := hash.Custom(t.traits.custom, &key, &t.seed)
 	if t.traits.rawHash {
 		return h
 	}
