@@ -19,12 +19,13 @@ import (
 	"github.com/hushmap/hushmap/internal/swar"
 )
 
-// tophash returns the byte of the hash that is kept per slot. It is never 0, which means free, and shares no bit
-// with the bucket index of any table that fits into memory.
+// tophash returns the byte of the hash that is kept per slot. It shares no bit with the bucket index of any table that
+// fits into memory. It is never 0, which means free, and never 1: swar.Match(w, 1) may flag a 0 above a true 1, and a
+// free slot must not be looked into, as it may hold a removed entry still.
 func tophash(h uint64) uint8 {
 	t := uint8(h)
-	if t == 0 {
-		t = 1
+	if t < 2 {
+		t += 2
 	}
 	return t
 }

@@ -39,9 +39,14 @@ func (op Op) String() string {
 // apply carries out op on key if its entry is still what the caller was told: absent, or present with the words of
 // old. It reports whether it was.
 func (c *core[K, V]) apply(key K, old V, loaded bool, value V, op Op) bool {
+	return c.applyWatched(nil, key, old, loaded, value, op)
+}
+
+// applyWatched is apply for a Compute whose own watch, if any, must not stand in its way.
+func (c *core[K, V]) applyWatched(own *watcher, key K, old V, loaded bool, value V, op Op) bool {
 	for n := 0; ; n++ {
 		var p place[K, V]
-		rm := c.lockKey(key, &p)
+		rm := c.lockKeySlow(key, &p, own)
 		if !c.stillLocked(rm, &p, &old, loaded) {
 			rm.release(&p)
 			return false
@@ -79,7 +84,9 @@ func (c *core[K, V]) stillLocked(rm *readMap[K, V], p *place[K, V], old *V, load
 // compute is Map.Compute. The function runs until what it was given is still true when it returns.
 func (c *core[K, V]) compute(key K, fn func(old V, loaded bool) (V, Op)) (actual V, ok bool) {
 	for n := 0; n < watchAfter; n++ {
-		if actual, ok, done := c.computeOnce(key, fn); done {
+		old, loaded := c.lookup(key)
+		value, op := fn(old, loaded)
+		if actual, ok, done := c.conclude(nil, key, old, loaded, value, op); done {
 			return actual, ok
 		}
 		pause(n)
@@ -87,20 +94,16 @@ func (c *core[K, V]) compute(key K, fn func(old V, loaded bool) (V, Op)) (actual
 	return c.computeWatched(key, fn)
 }
 
-// computeOnce reads, runs the function and applies what it wants. It reports whether that succeeded.
-func (c *core[K, V]) computeOnce(key K, fn func(V, bool) (V, Op)) (actual V, ok, done bool) {
-	old, loaded := c.lookup(key)
-	value, op := fn(old, loaded)
+// conclude applies what a Compute's function wants and returns the results of Compute. It reports whether the entry
+// was still what the function was given.
+func (c *core[K, V]) conclude(own *watcher, key K, old V, loaded bool, value V, op Op) (actual V, ok, done bool) {
 	switch op {
 	case CancelOp:
 		return old, loaded, true
 	case UpdateOp:
-		return value, true, c.apply(key, old, loaded, value, op)
+		return value, true, c.applyWatched(own, key, old, loaded, value, op)
 	case DeleteOp:
-		if !loaded {
-			return actual, false, true
-		}
-		return actual, false, c.apply(key, old, loaded, value, op)
+		return actual, false, !loaded || c.applyWatched(own, key, old, loaded, value, op)
 	}
 	panic("hushmap: Compute: the function returned the unknown " + op.String())
 }
@@ -108,46 +111,53 @@ func (c *core[K, V]) computeOnce(key K, fn func(V, bool) (V, Op)) (actual V, ok,
 // computeWatched is compute for a key that keeps changing while the function runs. Only one Compute of a map is
 // watched at a time; others keep trying, which includes giving way to it.
 func (c *core[K, V]) computeWatched(key K, fn func(V, bool) (V, Op)) (actual V, ok bool) {
-	w := &watch{id: ids.Add(1)}
+	w := &watcher{id: ids.Add(1)}
 	defer c.unwatch(w)
-	for n := 0; ; n++ {
-		if w.own.Load() >= ownChanges {
-			panic("hushmap: Compute: the function keeps changing the key that it computes")
-		}
+	for n, strikes := 0, 0; ; n++ {
 		c.watch(key, w)
-		var done bool
-		stackmark.Call(w.id, func() { actual, ok, done = c.computeOnce(key, fn) })
+		var value V
+		var op Op
+		writes := w.writes.Load()
+		old, loaded := c.lookup(key)
+		stackmark.Call(w.id, func() { value, op = fn(old, loaded) })
+		actual, ok, done := c.conclude(w, key, old, loaded, value, op)
 		if done {
 			return actual, ok
+		}
+		if strikes++; w.writes.Load() == writes {
+			strikes = 0 // it was somebody else
+		}
+		if strikes == ownChanges {
+			panic("hushmap: Compute: the function keeps changing the key that it computes")
 		}
 		pause(min(n, giveWayPauses/2))
 	}
 }
 
-// watch publishes w as the watch on key, unless one is published already.
-func (c *core[K, V]) watch(key K, w *watch) {
+// watch publishes a watch on key, unless there is one already. It does replace the watch of a function that called
+// this Compute.
+func (c *core[K, V]) watch(key K, w *watcher) {
 	rm := c.read.Load()
-	if rm == nil || rm.watch != nil {
+	if rm == nil || rm.watch != nil && (rm.watch.watcher == w || !rm.watch.watcher.calls()) {
 		return
 	}
-	h := rm.hash(key) // outside mu: it may call a user's hasher
+	h := rm.hash(key) // before mu is taken: it may call a user's hasher
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.read.Load() != rm {
 		return
 	}
-	w.hash = h
 	next := *rm
-	next.watch = w
+	next.watch = &watch[K]{key: key, hash: h, watcher: w}
 	c.publish(&next)
 }
 
 // unwatch takes w back.
-func (c *core[K, V]) unwatch(w *watch) {
+func (c *core[K, V]) unwatch(w *watcher) {
 	w.over.Store(true)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if rm := c.read.Load(); rm != nil && rm.watch == w {
+	if rm := c.read.Load(); rm != nil && rm.watch != nil && rm.watch.watcher == w {
 		next := *rm
 		next.watch = nil
 		c.publish(&next)

@@ -35,7 +35,7 @@ type flight[V any] struct {
 // flights is the register of functions in flight.
 type flights[K comparable, V any] struct {
 	mu    sync.Mutex
-	byKey map[K]*flight[V]      // written and read under mu; a NaN key is never found, so it never waits
+	byKey map[K]*flight[V]      // written and read under mu; no NaN keys
 	byID  map[uint32]*flight[V] // the same flights by stackmark id
 }
 
@@ -73,7 +73,10 @@ func (r *flights[K, V]) board(c *core[K, V], key K) (f *flight[V], leads bool, v
 	if r.byKey == nil {
 		r.byKey, r.byID = make(map[K]*flight[V]), make(map[uint32]*flight[V])
 	}
-	r.byKey[key], r.byID[f.id] = f, f
+	r.byID[f.id] = f
+	if key == key { // nobody would find a NaN there, nor could it be deleted
+		r.byKey[key] = f
+	}
 	return f, true, value, false
 }
 
@@ -106,9 +109,6 @@ func (r *flights[K, V]) land(key K, f *flight[V], publish func()) {
 	delete(r.byID, f.id)
 	if r.byKey[key] == f {
 		delete(r.byKey, key)
-	}
-	if len(r.byID) == 0 {
-		r.byKey, r.byID = nil, nil // also forgets NaN keys, which delete cannot
 	}
 	close(f.over)
 }

@@ -17,15 +17,19 @@ const suspectDistance = 64
 // the entries found there, it starts to rebuild the table under that seed, once per table; if not (the hasher itself
 // is constant, say), it does nothing but remember that it looked.
 func (c *core[K, V]) suspect(rm *readMap[K, V], home uint64) {
-	if rm.old != nil || c.options().stable || !c.mu.TryLock() {
-		return
-	}
-	defer c.mu.Unlock()
-	if c.read.Load() != rm || rm.reseeded {
+	if rm.old != nil || c.options().stable || c.passes.Load() != 0 || c.read.Load() != rm {
 		return
 	}
 	seed := hash.NewSeed()
-	if rm.scatters(home, seed) {
+	helps := rm.scatters(home, seed) // before mu is taken: it may call a user's hasher
+	if !c.mu.TryLock() {
+		return
+	}
+	defer c.mu.Unlock()
+	if c.read.Load() != rm {
+		return
+	}
+	if helps {
 		c.resizeLocked(rm, rm.buckets(), seed)
 		return
 	}

@@ -29,10 +29,19 @@ type evacuation[K comparable, V any] struct {
 	_           cacheline.Pad
 	frozen      atomic.Uint64 // buckets frozen so far
 	_           cacheline.Pad
+	crowded     atomic.Bool // set by writers: both tables together exceed the new one's limit; never cleared
 }
 
 // done reports whether every bucket is frozen. Then the new table owns all keys.
 func (e *evacuation[K, V]) done() bool { return e.frozen.Load() == e.buckets() }
+
+// fits reports whether a table of n buckets takes the entries of one of old buckets however writers race with their
+// evacuation, so that adopt always finds a free slot: length entries, one insertion in flight per bucket of either
+// table, and the few between two looks at the length. A table twice as large always does, as insertions stop at its
+// limit (crowded).
+func fits(length int, old, n uint64) bool {
+	return n > old || uint64(length)+old+n+n/8 <= n*bucketSlots
+}
 
 // evacuate moves the entries of old bucket i, if nobody has yet. It waits for the bucket's lock if wait is set, else
 // leaves a locked bucket alone.

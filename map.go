@@ -150,7 +150,7 @@ func (m *Map[K, V]) CompareAndDelete(key K, old V) (deleted bool) {
 // Every key that is present throughout the call is visited exactly once, none twice, also while the map grows,
 // shrinks or is rebuilt meanwhile. The value is one that the key had during the call; an entry that f deletes before
 // its turn is not visited. Range is no snapshot: entries that are stored or deleted meanwhile may be visited or not.
-// NaN keys are visited once each as well, unless the table shrinks or is rebuilt meanwhile.
+// NaN keys are visited once each as well, unless Compact runs meanwhile.
 //
 // Complexity: O(slots) even if f returns false soon after; it ends a growth that is under way, bucket by bucket.
 // Ordering: entries come in the order of their hashes, which is random unless [WithStableHash] is given.
@@ -227,6 +227,7 @@ func (m *Map[K, V]) LoadOrCompute(key K, fn func() (V, error)) (value V, loaded 
 
 // DeleteFunc deletes the entries for which fn returns true and returns how many it deleted. An entry that changes
 // between the call of fn and its deletion is not deleted before fn was asked again. It visits entries as Range does.
+// NaN keys that a growth moves meanwhile may be left.
 func (m *Map[K, V]) DeleteFunc(fn func(key K, value V) bool) int {
 	return m.core.deleteFunc(fn)
 }

@@ -56,7 +56,8 @@ type readMap[K comparable, V any] struct {
 	checkEvery  uint64            // power of two - 1: insertions of a stripe between two looks at the length
 	reserved    uint64            // buckets that Grow asked for; deletions do not shrink the table below
 	reseeded    bool              // this table was rebuilt under a new seed, which is done once
-	watch       *watch            // a Compute that cannot get through; else nil. See watch.go
+	sealed      bool              // a smaller table may follow: insertions wait until that is decided
+	watch       *watch[K]         // a Compute that cannot get through; else nil. See watch.go
 }
 
 // core is the engine behind a Map: the tables and their transitions.
@@ -67,6 +68,8 @@ type core[K comparable, V any] struct {
 	traits   *traits[K]                    // set under mu before the first read map is published, then immutable
 
 	growths, shrinks, rebuilds atomic.Uint32 // added to under mu, loaded by anyone
+
+	passes atomic.Int32 // sweeps under way over keys that may be NaN; tables do not shrink meanwhile
 }
 
 var defaults = settings{tuning: defaultTuning}
@@ -205,6 +208,7 @@ func (c *core[K, V]) finish(rm *readMap[K, V]) {
 // outgrown makes room: it starts a growth, or if one is under way already, does a larger part of it.
 func (c *core[K, V]) outgrown(rm *readMap[K, V]) {
 	if rm.old != nil {
+		rm.old.crowded.Store(true)
 		c.helpOld(rm, outgrownHelps, true)
 		return
 	}
@@ -213,8 +217,18 @@ func (c *core[K, V]) outgrown(rm *readMap[K, V]) {
 	}
 }
 
+// shrink starts to move the entries into a quarter of the table, or what may not be gone below, if they are few.
+func (c *core[K, V]) shrink(rm *readMap[K, V]) {
+	if rm.old != nil || c.options().noShrink || rm.length.Len() >= rm.limit()/shrinkFraction || c.passes.Load() != 0 {
+		return
+	}
+	if floor := max(c.floor(), rm.reserved); rm.buckets() > floor {
+		c.resize(rm, max(rm.buckets()>>shrinkShift, floor))
+	}
+}
+
 // resize starts to move the entries of rm into a new table of n buckets. It reports false if another transition is
-// under way or rm is stale.
+// under way, rm is stale, or its entries do not fit.
 func (c *core[K, V]) resize(rm *readMap[K, V], n uint64) bool {
 	if !c.mu.TryLock() {
 		return false
@@ -234,7 +248,7 @@ func (c *core[K, V]) resize(rm *readMap[K, V], n uint64) bool {
 }
 
 // resizeLocked publishes a read map that grows into a new table; the caller holds mu. It returns nil if rm is stale
-// or growing already.
+// or growing already, or if its entries do not fit.
 func (c *core[K, V]) resizeLocked(rm *readMap[K, V], n uint64, seed hash.Seed) *readMap[K, V] {
 	if c.read.Load() != rm || rm.old != nil {
 		return nil
@@ -242,13 +256,22 @@ func (c *core[K, V]) resizeLocked(rm *readMap[K, V], n uint64, seed hash.Seed) *
 	if limit := maxBuckets(bucketSize[K, V]()); n > limit {
 		panic(fmt.Sprintf("hushmap: a table of %d buckets exceeds the address space", n))
 	}
+	if !fits(rm.length.Len(), rm.buckets(), n) {
+		return nil
+	}
 	to := newTable[K, V](c.traits, n, seed, c.options().tuning.control)
+	if n <= rm.buckets() && !c.seal(rm, n) {
+		return nil
+	}
 	next := &readMap[K, V]{
 		table: to, old: &evacuation[K, V]{table: rm.table, to: to},
 		length: rm.length, reserved: rm.reserved, watch: rm.watch,
 	}
 	if n > rm.buckets() || n < rm.reserved {
 		next.reserved = 0 // the room was used, or Compact takes it back
+	}
+	if seed != rm.seed {
+		next.watch = nil // it knows its key by the hash
 	}
 	switch {
 	case n > rm.buckets():
@@ -261,6 +284,20 @@ func (c *core[K, V]) resizeLocked(rm *readMap[K, V], n uint64, seed hash.Seed) *
 	}
 	c.publish(next)
 	return next
+}
+
+// seal holds up insertions and reports whether the entries still fit n buckets. Only those that hold a home bucket's
+// lock by then can add to them, which fits allows for: without it, a writer that decides to shrink and then loses its
+// thread for a while would move more entries into the smaller table than it has slots. On false all is as before.
+func (c *core[K, V]) seal(rm *readMap[K, V], n uint64) bool {
+	sealed := *rm
+	sealed.sealed = true
+	c.publish(&sealed)
+	if fits(rm.length.Len(), rm.buckets(), n) {
+		return true
+	}
+	c.publish(rm)
+	return false
 }
 
 // settle ends the growth that is under way, if any, and returns the read map, which has no old table. It may be
@@ -333,20 +370,19 @@ func (rm *readMap[K, V]) roomFor(n int) uint64 {
 	return bucketsFor(int(entries))
 }
 
-// compact is Map.Compact. A table shrinks by at most compactShift doublings at a time: writers that fill the small
-// table meanwhile must not fill it before they have emptied the large one.
+// compact is Map.Compact. It goes down in steps that fit.
 func (c *core[K, V]) compact() {
-	const compactShift = 3
 	for again := true; again; {
 		again = false
 		c.resizeTo(func(rm *readMap[K, V]) uint64 {
-			fit := bucketsFor(rm.length.Len())
-			step := max(fit, rm.buckets()>>compactShift)
-			if step >= rm.buckets() {
-				return 0
+			for shift := shrinkShift; shift > 0; shift-- {
+				n := rm.buckets() >> shift
+				if n >= minBuckets && fits(rm.length.Len(), rm.buckets(), n) {
+					again = true
+					return n
+				}
 			}
-			again = step > fit
-			return step
+			return 0
 		})
 	}
 }

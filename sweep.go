@@ -50,6 +50,10 @@ type sweep[K comparable, V any] struct {
 func (c *core[K, V]) sweep(visit func(rm *readMap[K, V], e *entryRef[K], value V) bool) {
 	var buffer [bucketSlots]entryRef[K]
 	s := sweep[K, V]{core: c, batch: buffer[:0]}
+	if rm := c.read.Load(); rm != nil && rm.traits.irreflexive {
+		c.passes.Add(1) // the position of a NaN-like key is only as fine as its table
+		defer c.endPass()
+	}
 	for rm := c.read.Load(); rm != nil; rm = c.read.Load() {
 		if !s.collect(rm) {
 			continue
@@ -64,6 +68,14 @@ func (c *core[K, V]) sweep(visit func(rm *readMap[K, V], e *entryRef[K], value V
 		if last {
 			return
 		}
+	}
+}
+
+// endPass allows the table to shrink again.
+func (c *core[K, V]) endPass() {
+	c.passes.Add(-1)
+	if rm := c.read.Load(); rm != nil {
+		c.shrink(rm)
 	}
 }
 
@@ -189,40 +201,51 @@ func (s *sweep[K, V]) visited(rm *readMap[K, V], key K) bool {
 }
 
 // current returns the value that an entry of the batch has now, or false if it is gone.
-func (s *sweep[K, V]) current(rm *readMap[K, V], e *entryRef[K]) (V, bool) {
+func (s *sweep[K, V]) current(rm *readMap[K, V], e *entryRef[K]) (value V, ok bool) {
 	b := rm.bucket(e.bucket)
-	if s.core.read.Load() == rm {
+	now := s.core.read.Load()
+	if now == nil {
+		return value, false
+	}
+	if now.base == rm.base || now.old != nil && now.old.base == rm.base {
 		if v := b.loadValue(rm.traits, e.slot); b.settled(e.control) {
 			return v, true
 		}
-		if rm.traits.irreflexive && e.key != e.key { // cannot be looked up; its slot is all there is to ask
-			return s.core.irreflexiveValue(rm, e)
-		}
+	}
+	if rm.traits.irreflexive && e.key != e.key {
+		return rm.irreflexiveValue(e)
 	}
 	return s.core.lookup(e.key)
 }
 
-// irreflexiveValue returns the value of a NaN-like key's entry, if it is still in its slot.
-func (c *core[K, V]) irreflexiveValue(rm *readMap[K, V], e *entryRef[K]) (value V, ok bool) {
-	b := rm.bucket(e.bucket)
-	if !b.lock() {
-		return value, false
+// irreflexiveValue returns the value of a NaN-like key's entry, which cannot be looked up: its slot is all there is to
+// ask. If the bucket has been evacuated the slot keeps the value the entry had then.
+func (t *table[K, V]) irreflexiveValue(e *entryRef[K]) (value V, ok bool) {
+	b := t.bucket(e.bucket)
+	for tries := 0; ; tries++ {
+		c := b.observe()
+		same := t.sameEntry(e)
+		value = b.loadValue(t.traits, e.slot)
+		if b.unchanged(c) && !c.writing() {
+			if !same {
+				var zero V
+				value = zero
+			}
+			return value, same
+		}
+		pause(tries)
 	}
-	defer b.release()
-	if !c.sameEntryLocked(rm, e) {
-		return value, false
-	}
-	return b.loadValue(rm.traits, e.slot), true
 }
 
-// sameEntryLocked reports whether the slot of e holds an entry with the same bits for a key.
-func (c *core[K, V]) sameEntryLocked(rm *readMap[K, V], e *entryRef[K]) bool {
-	b := rm.bucket(e.bucket)
+// sameEntry reports whether the slot of e holds an entry with the same bits for a key. Without the lock it means
+// something only if the bucket turns out to be unchanged.
+func (t *table[K, V]) sameEntry(e *entryRef[K]) bool {
+	b := t.bucket(e.bucket)
 	if swar.Byte(b.observeTophash(), e.slot) != e.tophash {
 		return false
 	}
-	key := b.loadKey(rm.traits, e.slot)
-	return rm.traits.key.same(unsafe.Pointer(&key), unsafe.Pointer(&e.key))
+	key := b.loadKey(t.traits, e.slot)
+	return t.traits.key.same(unsafe.Pointer(&key), unsafe.Pointer(&e.key))
 }
 
 // removeIrreflexive removes the entry of a NaN-like key, of which only the slot says which one it is. It reports
@@ -244,7 +267,7 @@ func (c *core[K, V]) removeIrreflexive(rm *readMap[K, V], e *entryRef[K], value 
 		pause(n)
 	}
 	now := rm.valueLocked(&p)
-	if !c.sameEntryLocked(rm, e) || !rm.traits.value.same(unsafe.Pointer(&now), unsafe.Pointer(&value)) {
+	if !rm.sameEntry(e) || !rm.traits.value.same(unsafe.Pointer(&now), unsafe.Pointer(&value)) {
 		rm.release(&p)
 		return false
 	}

@@ -115,14 +115,14 @@ func (t *table[K, V]) hashAny(key K) uint64 {
 
 // hashBy hashes by the functions that options choose.
 func (t *table[K, V]) hashBy(key K) uint64 {
+	if t.traits.mayPanic {
+		_ = hash.Comparable(&key, &t.seed) // an unhashable key must panic here, whatever the function does
+	}
 	if t.traits.irreflexive && key != key {
 		return rand.Uint64() // as hash.Comparable does: such keys must not pile up in one bucket
 	}
 	if t.hashed == hashStable {
 		return t.traits.stable.Sum(unsafe.Pointer(&key), &t.seed)
-	}
-	if t.traits.mayPanic {
-		_ = hash.Comparable(&key, &t.seed) // an unhashable key must panic here, whatever the user's function does
 	}
 	h := hash.Custom(t.traits.custom, &key, &t.seed)
 	if t.traits.rawHash {
@@ -350,18 +350,14 @@ func (t *table[K, V]) insertBehindLocked(p *place[K, V], key K, value V) (in ins
 	return in, 0
 }
 
-// removeLocked removes the entry at a place that is not absent. The locks stay held; releaseRemoved is due.
-func (t *table[K, V]) removeLocked(p *place[K, V]) {
+// removeUnlock removes the entry at a place that is not absent and releases all locks. Buckets between home and
+// the entry count one entry too many until it returns, which costs a reader a look and nothing else.
+func (t *table[K, V]) removeUnlock(p *place[K, V]) {
 	t.bucket(p.bucket).removeLocked(t.traits, p.slot)
 	if invariants {
 		t.checkLocked(p.bucket)
 	}
-}
-
-// releaseRemoved releases the locks of a place whose entry is gone. Buckets between home and the entry count one
-// entry too many until it returns, which costs a reader a look and nothing else.
-func (t *table[K, V]) releaseRemoved(p *place[K, V]) {
-	t.release(p)
+	t.unlock(p)
 	if p.bucket != p.home {
 		t.lower(p.home, (p.bucket-p.home)&t.mask)
 	}

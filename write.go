@@ -9,19 +9,20 @@ func (c *core[K, V]) lockKey(key K, p *place[K, V]) *readMap[K, V] {
 	if rm := c.read.Load(); rm != nil && rm.old == nil && rm.watch == nil && rm.table.lockKey(key, rm.hash(key), p) {
 		return rm
 	}
-	return c.lockKeySlow(key, p)
+	return c.lockKeySlow(key, p, nil)
 }
 
-// lockKeySlow is lockKey with all that can happen: no table yet, a growth under way, a watch, stale read maps.
-func (c *core[K, V]) lockKeySlow(key K, p *place[K, V]) *readMap[K, V] {
+// lockKeySlow is lockKey with all that can happen: no table yet, a growth under way, a watch other than the caller's
+// own, stale read maps.
+func (c *core[K, V]) lockKeySlow(key K, p *place[K, V], own *watcher) *readMap[K, V] {
 	for n := 0; ; n++ {
 		rm := c.writable()
 		h := rm.hash(key)
 		if rm.old != nil {
 			c.prepare(rm, key)
 		}
-		if n == 0 && rm.watch != nil {
-			rm.watch.giveWay(h)
+		if n == 0 && rm.watch != nil && rm.watch.watcher != own {
+			rm.watch.giveWay(key, h)
 		}
 		if rm.table.lockKey(key, h, p) {
 			return rm
@@ -36,14 +37,22 @@ func (c *core[K, V]) lockKeySlow(key K, p *place[K, V]) *readMap[K, V] {
 // prepare does a writer's share of a growth: the buckets of its own key, and a few more (I9, I10).
 func (c *core[K, V]) prepare(rm *readMap[K, V], key K) {
 	rm.old.evacuatePath(key)
-	if e := rm.old; e.buckets() > rm.buckets() && rm.length.Len() > rm.slotCount()/8*7 {
-		e.drain() // writers are filling the smaller table faster than they empty the larger one
-	}
 	c.helpOld(rm, c.options().tuning.chunk, true)
 }
 
-// insertUnlock inserts an entry at an absent place and releases its locks. On false the caller starts again.
+// insertUnlock inserts an entry at an absent place and releases its locks. On false the caller starts again: the
+// place was disturbed, or insertions must wait until a smaller table is decided on (sealed) or the old one is empty
+// (crowded). A stale read map may be followed by a sealed one.
 func (c *core[K, V]) insertUnlock(rm *readMap[K, V], p *place[K, V], key K, value V) bool {
+	if c.read.Load() != rm || rm.sealed {
+		rm.release(p)
+		return false
+	}
+	if e := rm.old; e != nil && e.crowded.Load() && !e.done() {
+		rm.release(p)
+		c.helpOld(rm, outgrownHelps, false)
+		return false
+	}
 	in, distance := rm.insertLocked(p, key, value)
 	if in != inserted {
 		if in == full {
@@ -64,13 +73,10 @@ func (c *core[K, V]) insertUnlock(rm *readMap[K, V], p *place[K, V], key K, valu
 
 // removeUnlock removes the entry at a place that is not absent and releases its locks.
 func (c *core[K, V]) removeUnlock(rm *readMap[K, V], p *place[K, V]) {
-	rm.removeLocked(p)
-	n := rm.length.Removed(p.hash) // before the lock is released, or Len could exceed what was ever stored
-	rm.releaseRemoved(p)
-	if n&rm.checkEvery == 0 && rm.old == nil && !c.options().noShrink && rm.length.Len() < rm.limit()/shrinkFraction {
-		if floor := max(c.floor(), rm.reserved); rm.buckets() > floor {
-			c.resize(rm, max(rm.buckets()>>shrinkShift, floor))
-		}
+	n := rm.length.Removed(p.hash) // before anyone can see it, or Len could exceed what was ever stored
+	rm.removeUnlock(p)
+	if n&rm.checkEvery == 0 {
+		c.shrink(rm)
 	}
 }
 
