@@ -205,7 +205,8 @@ func (m *Map[K, V]) Clear() {
 // the new value. It should have no side effects. After many conflicts writers of the same key on other goroutines
 // briefly give way.
 //
-// Errors: Compute panics if fn keeps changing the key it computes, or returns an unknown Op.
+// Errors: Compute panics if fn keeps changing the key it computes, or returns an unknown Op. An fn that waits for
+// another goroutine which changes that key is not noticed and may run for ever.
 func (m *Map[K, V]) Compute(key K, fn func(old V, loaded bool) (V, Op)) (actual V, ok bool) {
 	return m.core.compute(key, fn)
 }
@@ -217,7 +218,8 @@ func (m *Map[K, V]) Compute(key K, fn func(old V, loaded bool) (V, Op)) (actual 
 //
 // fn runs once per missing key. If it returns an error, nothing is stored and all who waited get the error, loaded
 // not set; if it panics or calls [runtime.Goexit], one of those who waited runs its own fn. A call from within fn
-// that would wait for fn itself does not wait, but runs the function that it was given.
+// that would wait for fn itself does not wait, but runs the function that it was given; an fn that waits for another
+// goroutine which waits for fn is not noticed.
 //
 // Complexity: a miss allocates.
 // Blocking: takes no lock if the key is present; may wait for another goroutine's fn.
