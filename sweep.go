@@ -24,7 +24,6 @@ import (
 // entryRef is an entry as a sweep found it.
 type entryRef[K comparable] struct {
 	key     K
-	hash    uint64
 	bucket  uint64
 	slot    int
 	tophash uint8
@@ -43,6 +42,8 @@ type sweep[K comparable, V any] struct {
 	now     bound
 	earlier []bound
 	batch   []entryRef[K]
+	first   uint64 // the batch is of hashes from first
+	last    uint64 // to last
 }
 
 // sweep calls visit for every entry, in the order of hashes, until visit returns false. No lock is held meanwhile.
@@ -58,14 +59,14 @@ func (c *core[K, V]) sweep(visit func(rm *readMap[K, V], e *entryRef[K], value V
 		if !s.collect(rm) {
 			continue
 		}
-		last := s.advance(rm)
+		done := s.advance()
 		for i := range s.batch {
 			e := &s.batch[i]
 			if value, ok := s.current(rm, e); ok && !visit(rm, e, value) {
 				return
 			}
 		}
-		if last {
+		if done {
 			return
 		}
 	}
@@ -79,11 +80,10 @@ func (c *core[K, V]) endPass() {
 	}
 }
 
-// advance moves position behind the home bucket it is in. It reports whether that was the last.
-func (s *sweep[K, V]) advance(rm *readMap[K, V]) (last bool) {
-	home := rm.home(s.now.position)
-	s.now.position = (home + 1) << (rm.shift & 63)
-	return home == rm.mask
+// advance moves position behind the batch. It reports whether that was the last.
+func (s *sweep[K, V]) advance() (done bool) {
+	s.now.position = s.last + 1
+	return s.now.position == 0
 }
 
 // collect fills the batch with the entries whose home is the bucket that position is in. It reports false if rm is
@@ -96,6 +96,7 @@ func (s *sweep[K, V]) collect(rm *readMap[K, V]) bool {
 		s.now = bound{seed: rm.seed}
 	}
 	home := rm.home(s.now.position)
+	s.first, s.last = s.now.position, home<<(rm.shift&63)+(1<<(rm.shift&63)-1)
 	if rm.old != nil {
 		s.evacuate(rm, home)
 	}
@@ -109,13 +110,23 @@ func (s *sweep[K, V]) collect(rm *readMap[K, V]) bool {
 			if !s.copyPath(rm, home) {
 				return false
 			}
+			s.filter(rm)
 		case !s.copyBucket(rm, home):
 			pause(n)
 			continue
+		case !s.undisplaced(rm, home):
+			s.filter(rm)
 		}
-		s.filter(rm, home)
 		return true
 	}
+}
+
+// undisplaced reports whether the batch, copied from bucket home, holds just the entries of that home that have not
+// been visited, so that none needs to be hashed. That is so if nothing had probed past the bucket before it. An entry
+// that did and is gone again has changed the version of this one, and current will notice.
+func (s *sweep[K, V]) undisplaced(rm *readMap[K, V], home uint64) bool {
+	return rm.bucket((home-1)&rm.mask).observe().overflow() == 0 && len(s.earlier) == 0 &&
+		s.first == home<<(rm.shift&63)
 }
 
 // evacuate moves the entries of one home bucket into the current table, so that there is one place to look.
@@ -124,9 +135,7 @@ func (s *sweep[K, V]) evacuate(rm *readMap[K, V], home uint64) {
 	if e.seed != rm.seed {
 		e.drain()
 	} else {
-		first := home << (rm.shift & 63)
-		last := first + (1<<(rm.shift&63) - 1)
-		e.evacuateRange(e.home(first), e.home(last))
+		e.evacuateRange(e.home(home<<(rm.shift&63)), e.home(s.last))
 	}
 	if e.done() {
 		s.core.finish(rm)
@@ -174,18 +183,22 @@ func (s *sweep[K, V]) copyPath(rm *readMap[K, V], home uint64) bool {
 	return true
 }
 
-// filter leaves in the batch the entries of the given home that no earlier part of the sweep has visited. It runs
-// without a lock, as it may call a user's hasher.
-func (s *sweep[K, V]) filter(rm *readMap[K, V], home uint64) {
+// filter leaves in the batch what belongs to it and no earlier part of the sweep has visited. It runs without a lock,
+// as it may call a user's hasher.
+func (s *sweep[K, V]) filter(rm *readMap[K, V]) {
 	kept := s.batch[:0]
-	for _, e := range s.batch {
-		var h uint64
-		h, e.hash = rm.homeOf(e.bucket, e.tophash, e.key)
-		if h == home && e.hash >= s.now.position && !s.visited(rm, e.key) {
-			kept = append(kept, e)
+	for i := range s.batch {
+		if e := &s.batch[i]; s.due(rm, e) {
+			kept = append(kept, *e)
 		}
 	}
 	s.batch = kept
+}
+
+// due reports whether e has a hash of the batch and has not been visited under an earlier seed.
+func (s *sweep[K, V]) due(rm *readMap[K, V], e *entryRef[K]) bool {
+	_, h := rm.homeOf(e.bucket, e.tophash, e.key)
+	return s.first <= h && h <= s.last && !s.visited(rm, e.key)
 }
 
 // visited reports whether key came up under an earlier seed.
@@ -214,6 +227,9 @@ func (s *sweep[K, V]) current(rm *readMap[K, V], e *entryRef[K]) (value V, ok bo
 	}
 	if rm.traits.irreflexive && e.key != e.key {
 		return rm.irreflexiveValue(e)
+	}
+	if !s.due(rm, e) {
+		return value, false
 	}
 	return s.core.lookup(e.key)
 }

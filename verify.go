@@ -138,6 +138,9 @@ func (t *table[K, V]) verifyBucket(i uint64, passed []uint64) (living int, err e
 			continue
 		}
 		living++
+		if key != key && uint64(th-1) > t.mask {
+			return living, fmt.Errorf("hushmap: bucket %d slot %d: %d buckets from home in a table of %d (I3)", i, s, th-1, t.buckets())
+		}
 		home, h := t.homeOf(i, th, key)
 		if key == key {
 			if th != tophash(h) {
