@@ -43,7 +43,7 @@ func (c *core[K, V]) apply(key K, old V, loaded bool, value V, op Op) bool {
 }
 
 // applyWatched is apply for a Compute whose own watch, if any, must not stand in its way.
-func (c *core[K, V]) applyWatched(own *watcher, key K, old V, loaded bool, value V, op Op) bool {
+func (c *core[K, V]) applyWatched(own *watch[K], key K, old V, loaded bool, value V, op Op) bool {
 	for n := 0; ; n++ {
 		var p place[K, V]
 		rm := c.lockKeySlow(key, &p, own)
@@ -96,7 +96,7 @@ func (c *core[K, V]) compute(key K, fn func(old V, loaded bool) (V, Op)) (actual
 
 // conclude applies what a Compute's function wants and returns the results of Compute. It reports whether the entry
 // was still what the function was given.
-func (c *core[K, V]) conclude(own *watcher, key K, old V, loaded bool, value V, op Op) (actual V, ok, done bool) {
+func (c *core[K, V]) conclude(own *watch[K], key K, old V, loaded bool, value V, op Op) (actual V, ok, done bool) {
 	switch op {
 	case CancelOp:
 		return old, loaded, true
@@ -108,13 +108,12 @@ func (c *core[K, V]) conclude(own *watcher, key K, old V, loaded bool, value V, 
 	panic("hushmap: Compute: the function returned the unknown " + op.String())
 }
 
-// computeWatched is compute for a key that keeps changing while the function runs. Only one Compute of a map is
-// watched at a time; others keep trying, which includes giving way to it.
+// computeWatched is compute for a key that keeps changing while the function runs.
 func (c *core[K, V]) computeWatched(key K, fn func(V, bool) (V, Op)) (actual V, ok bool) {
-	w := &watcher{id: ids.Add(1)}
+	w := &watch[K]{key: key, id: ids.Add(1)}
 	defer c.unwatch(w)
-	for n, strikes := 0, 0; ; n++ {
-		c.watch(key, w)
+	for n, strikes, watching := 0, 0, false; ; n++ {
+		watching = watching || c.watch(w)
 		var value V
 		var op Op
 		writes := w.writes.Load()
@@ -134,33 +133,28 @@ func (c *core[K, V]) computeWatched(key K, fn func(V, bool) (V, Op)) (actual V, 
 	}
 }
 
-// watch publishes a watch on key, unless there is one already. It does replace the watch of a function that called
-// this Compute.
-func (c *core[K, V]) watch(key K, w *watcher) {
-	rm := c.read.Load()
-	if rm == nil || rm.watch != nil && (rm.watch.watcher == w || !rm.watch.watcher.calls()) {
-		return
+// watch puts w on the list, unless another Compute's watch is on the same key: they get through one after the other.
+// Computes that call one another on one stack cannot, and each has its own.
+func (c *core[K, V]) watch(w *watch[K]) bool {
+	for {
+		l := c.watches.Load()
+		if l.blocks(w.key) {
+			return false
+		}
+		if c.watches.CompareAndSwap(l, &watches[K]{w, l}) {
+			return true
+		}
 	}
-	h := rm.hash(key) // before mu is taken: it may call a user's hasher
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.read.Load() != rm {
-		return
-	}
-	next := *rm
-	next.watch = &watch[K]{key: key, hash: h, watcher: w}
-	c.publish(&next)
 }
 
-// unwatch takes w back.
-func (c *core[K, V]) unwatch(w *watcher) {
+// unwatch takes w off the list, if it is there.
+func (c *core[K, V]) unwatch(w *watch[K]) {
 	w.over.Store(true)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if rm := c.read.Load(); rm != nil && rm.watch != nil && rm.watch.watcher == w {
-		next := *rm
-		next.watch = nil
-		c.publish(&next)
+	for {
+		l := c.watches.Load()
+		if c.watches.CompareAndSwap(l, l.without(w)) {
+			return
+		}
 	}
 }
 

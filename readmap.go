@@ -57,7 +57,6 @@ type readMap[K comparable, V any] struct {
 	reserved    uint64            // buckets that Grow asked for; deletions do not shrink the table below
 	reseeded    bool              // this table was rebuilt under a new seed, which is done once
 	sealed      bool              // a smaller table may follow: insertions wait until that is decided
-	watch       *watch[K]         // a Compute that cannot get through; else nil. See watch.go
 }
 
 // core is the engine behind a Map: the tables and their transitions.
@@ -65,6 +64,7 @@ type core[K comparable, V any] struct {
 	read     atomic.Pointer[readMap[K, V]] // nil: empty. Stored under mu, loaded by anyone
 	mu       sync.Mutex                    // serialises transitions; no callback runs under it
 	settings *settings                     // set by New, immutable; nil: the defaults
+	watches  atomic.Pointer[watches[K]]    // Computes that cannot get through; else nil. See watch.go
 	traits   *traits[K]                    // set under mu before the first read map is published, then immutable
 
 	growths, shrinks, rebuilds atomic.Uint32 // added to under mu, loaded by anyone
@@ -265,13 +265,10 @@ func (c *core[K, V]) resizeLocked(rm *readMap[K, V], n uint64, seed hash.Seed) *
 	}
 	next := &readMap[K, V]{
 		table: to, old: &evacuation[K, V]{table: rm.table, to: to},
-		length: rm.length, reserved: rm.reserved, watch: rm.watch,
+		length: rm.length, reserved: rm.reserved,
 	}
 	if n > rm.buckets() || n < rm.reserved {
 		next.reserved = 0 // the room was used, or Compact takes it back
-	}
-	if seed != rm.seed {
-		next.watch = nil // it knows its key by the hash
 	}
 	switch {
 	case n > rm.buckets():
@@ -296,7 +293,8 @@ func (c *core[K, V]) seal(rm *readMap[K, V], n uint64) bool {
 	if fits(rm.length.Len(), rm.buckets(), n) {
 		return true
 	}
-	c.publish(rm)
+	opened := *rm
+	c.publish(&opened)
 	return false
 }
 

@@ -6,7 +6,8 @@ package hushmap
 // lockKey locks key's home bucket in the table that owns the key and finds the key there. It returns the read map
 // the place is in.
 func (c *core[K, V]) lockKey(key K, p *place[K, V]) *readMap[K, V] {
-	if rm := c.read.Load(); rm != nil && rm.old == nil && rm.watch == nil && rm.table.lockKey(key, rm.hash(key), p) {
+	if rm := c.read.Load(); rm != nil && rm.old == nil && c.watches.Load() == nil &&
+		rm.table.lockKey(key, rm.hash(key), p) {
 		return rm
 	}
 	return c.lockKeySlow(key, p, nil)
@@ -14,15 +15,17 @@ func (c *core[K, V]) lockKey(key K, p *place[K, V]) *readMap[K, V] {
 
 // lockKeySlow is lockKey with all that can happen: no table yet, a growth under way, a watch other than the caller's
 // own, stale read maps.
-func (c *core[K, V]) lockKeySlow(key K, p *place[K, V], own *watcher) *readMap[K, V] {
+func (c *core[K, V]) lockKeySlow(key K, p *place[K, V], own *watch[K]) *readMap[K, V] {
+	rm := c.writable()
+	if l := c.watches.Load(); l != nil {
+		_ = rm.hash(key) // an unhashable key must panic here, as it cannot be compared either
+		l.giveWay(key, own)
+	}
 	for n := 0; ; n++ {
-		rm := c.writable()
+		rm = c.writable()
 		h := rm.hash(key)
 		if rm.old != nil {
 			c.prepare(rm, key)
-		}
-		if n == 0 && rm.watch != nil && rm.watch.watcher != own {
-			rm.watch.giveWay(key, h)
 		}
 		if rm.table.lockKey(key, h, p) {
 			return rm
