@@ -10,9 +10,10 @@ import (
 // wordAtomic says whether slots are read and written word by word with atomic instructions.
 const wordAtomic = true
 
-// cell is a local copy of a slot's key or value: aligned and padded like it, so that whole words can be copied.
+// cell is a local copy of a slot's key or value, padded so that whole words can be copied. It is no more aligned than
+// that: a stack that is not aligned to 8 bytes would have it on the heap.
 type cell[T any] struct {
-	_ [0]atomic.Uint64
+	_ [0]uintptr
 	v T
 }
 

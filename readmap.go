@@ -189,6 +189,9 @@ func (c *core[K, V]) helpOld(rm *readMap[K, V], n uint64, wait bool) {
 	rm.old.help(n, wait)
 	if rm.old.done() {
 		c.finish(rm)
+		if next := c.read.Load(); next != nil {
+			c.shrink(next) // if it is far too large still, no deletion need come to say so
+		}
 	}
 }
 
@@ -267,7 +270,7 @@ func (c *core[K, V]) resizeLocked(rm *readMap[K, V], n uint64, seed hash.Seed) *
 		table: to, old: &evacuation[K, V]{table: rm.table, to: to},
 		length: rm.length, reserved: rm.reserved,
 	}
-	if n > rm.buckets() || n < rm.reserved {
+	if n > rm.buckets() && n > rm.reserved || n < rm.buckets() && n < rm.reserved {
 		next.reserved = 0 // the room was used, or Compact takes it back
 	}
 	switch {
@@ -341,7 +344,8 @@ func (c *core[K, V]) grow(n int) {
 	}
 }
 
-// reserve notes that the table must not shrink below what n more entries need. It reports false if it is smaller.
+// reserve notes that the table must not shrink below what n more entries need. It reports false if it is smaller
+// as yet.
 func (c *core[K, V]) reserve(n int) bool {
 	c.writable()
 	c.mu.Lock()
@@ -351,7 +355,7 @@ func (c *core[K, V]) reserve(n int) bool {
 		return false // cleared meanwhile
 	}
 	want := rm.roomFor(n)
-	if want <= rm.buckets() && want > rm.reserved {
+	if want > rm.reserved {
 		next := *rm
 		next.reserved = want
 		c.publish(&next)

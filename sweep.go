@@ -49,13 +49,16 @@ type sweep[K comparable, V any] struct {
 // sweep calls visit for every entry, in the order of hashes, until visit returns false. No lock is held meanwhile.
 // An entry that stays is visited exactly once; one that comes, goes or changes may be seen before or after.
 func (c *core[K, V]) sweep(visit func(rm *readMap[K, V], e *entryRef[K], value V) bool) {
-	var buffer [bucketSlots]entryRef[K]
-	s := sweep[K, V]{core: c, batch: buffer[:0]}
-	if rm := c.read.Load(); rm != nil && rm.traits.irreflexive {
+	rm := c.read.Load()
+	if rm == nil {
+		return
+	}
+	s := sweep[K, V]{core: c, batch: make([]entryRef[K], 0, bucketSlots)}
+	if rm.traits.irreflexive {
 		c.passes.Add(1) // the position of a NaN-like key is only as fine as its table
 		defer c.endPass()
 	}
-	for rm := c.read.Load(); rm != nil; rm = c.read.Load() {
+	for ; rm != nil; rm = c.read.Load() {
 		if !s.collect(rm) {
 			continue
 		}

@@ -35,7 +35,7 @@ func (inProgress) Is(target error) bool { return target == errInProgress }
 // map's memory; a map that is used according to the rules of Go never fails it.
 //
 // Complexity: O(slots), and several hashes per entry.
-// Blocking: locks every bucket until it returns; writes wait, reads do not. It ends a growth that is under way.
+// Blocking: locks every bucket until it returns; writes wait, reads do not.
 func (m *Map[K, V]) Verify() error {
 	for n := 0; ; n++ {
 		rm := m.core.read.Load()
@@ -51,18 +51,14 @@ func (m *Map[K, V]) Verify() error {
 }
 
 func (c *core[K, V]) verify(rm *readMap[K, V]) error {
-	if rm.old != nil {
-		if err := errors.Join(rm.old.verifyHeaders(true), rm.verifyHeaders(false)); err != nil {
-			return err
-		}
-		rm.old.drain()
-		c.finish(rm)
-		return errInProgress
+	err := rm.verifyHeaders(false)
+	if e := rm.old; e != nil {
+		err = errors.Join(err, e.verifyHeaders(true))
 	}
-	if err := rm.verifyHeaders(false); err != nil {
+	if err != nil {
 		return c.unlessReplaced(rm, err)
 	}
-	return c.unlessReplaced(rm, rm.verifyAll(rm.length.Len))
+	return c.unlessReplaced(rm, rm.verifyAll())
 }
 
 // unlessReplaced returns err, or errInProgress if rm is stale, as what was found in it then means nothing.
@@ -97,31 +93,69 @@ func (t *table[K, V]) verifyHeaders(old bool) error {
 	return nil
 }
 
-// verifyAll checks the table while it holds the locks of all buckets.
-func (t *table[K, V]) verifyAll(length func() int) error {
-	locked := uint64(0)
-	defer func() {
-		for i := range locked {
-			t.bucket(i).release()
+// verifyAll checks the tables while it holds the locks of all buckets, the old table's before the current one's (I2).
+func (rm *readMap[K, V]) verifyAll() error {
+	entries := 0
+	if e := rm.old; e != nil {
+		defer e.releaseAll(e.lockAll(true))
+		n, passed, err := e.verifyBuckets()
+		if err == nil {
+			err = e.verifyOverflow(passed)
 		}
-	}()
+		if err != nil {
+			return fmt.Errorf("%w, in the old table", err)
+		}
+		entries = n
+	}
+	locked := rm.lockAll(false)
+	defer rm.releaseAll(locked)
+	if locked <= rm.mask {
+		return errInProgress
+	}
+	n, passed, err := rm.verifyBuckets()
+	if err != nil {
+		return err
+	}
+	if entries += n; entries != rm.length.Len() {
+		return fmt.Errorf("hushmap: the length counter says %d, but there are %d entries (I11)", rm.length.Len(), entries)
+	}
+	return rm.verifyOverflow(passed)
+}
+
+// lockAll locks the buckets in ascending order and returns how many it went through. Frozen buckets of an old table are
+// passed over, those of a current one end it.
+func (t *table[K, V]) lockAll(old bool) (locked uint64) {
 	for ; locked <= t.mask; locked++ {
-		if !t.bucket(locked).lock() {
-			return errInProgress
+		if !t.bucket(locked).lock() && !old {
+			break
 		}
 	}
-	entries, passed := 0, make([]uint64, t.buckets())
+	return locked
+}
+
+// releaseAll releases the first n buckets, but for frozen ones.
+func (t *table[K, V]) releaseAll(n uint64) {
+	for i := range n {
+		if b := t.bucket(i); !b.controlLocked().moved() {
+			b.release()
+		}
+	}
+}
+
+// verifyBuckets checks the slots of all buckets that are not frozen. It returns the number of their entries, and for
+// every bucket how many entries probed past it: those of frozen buckets count as they did when they left.
+func (t *table[K, V]) verifyBuckets() (entries int, passed []uint64, err error) {
+	passed = make([]uint64, t.buckets())
 	for i := range t.buckets() {
 		n, err := t.verifyBucket(i, passed)
-		if err != nil {
-			return err
+		switch frozen := t.bucket(i).controlLocked().moved(); {
+		case err != nil && !frozen:
+			return entries, passed, err
+		case !frozen:
+			entries += n
 		}
-		entries += n
 	}
-	if n := length(); n != entries {
-		return fmt.Errorf("hushmap: the length counter says %d, but there are %d entries (I11)", n, entries)
-	}
-	return t.verifyOverflow(passed)
+	return entries, passed, nil
 }
 
 // verifyBucket checks the slots of bucket i and returns how many are living. For every bucket that one of its entries
@@ -141,20 +175,35 @@ func (t *table[K, V]) verifyBucket(i uint64, passed []uint64) (living int, err e
 		if key != key && uint64(th-1) > t.mask {
 			return living, fmt.Errorf("hushmap: bucket %d slot %d: %d buckets from home in a table of %d (I3)", i, s, th-1, t.buckets())
 		}
-		home, h := t.homeOf(i, th, key)
-		if key == key {
-			if th != tophash(h) {
-				return living, fmt.Errorf("hushmap: bucket %d slot %d: tophash is %#02x, but the key's hash is %#x (I3)", i, s, th, h)
-			}
-			if err := t.verifyReachable(i, s, key, h); err != nil {
-				return living, err
-			}
+		home, h, err := t.verifyHome(i, s, th, key)
+		if err != nil {
+			return living, err
 		}
 		for j := home; j != i; j = (j + 1) & t.mask {
 			passed[j]++
 		}
+		if key != key {
+			continue
+		}
+		if th != tophash(h) {
+			return living, fmt.Errorf("hushmap: bucket %d slot %d: tophash is %#02x, but the key's hash is %#x (I3)", i, s, th, h)
+		}
+		if err := t.verifyReachable(i, s, key, h); err != nil {
+			return living, err
+		}
 	}
 	return living, nil
+}
+
+// verifyHome is homeOf for a slot that may hold nonsense, of which a user's hasher need not be able to make sense.
+func (t *table[K, V]) verifyHome(i uint64, s int, th uint8, key K) (home, h uint64, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("hushmap: bucket %d slot %d: hashing the key panics: %v (I3)", i, s, r)
+		}
+	}()
+	home, h = t.homeOf(i, th, key)
+	return home, h, nil
 }
 
 // verifyFree checks that a free slot keeps nothing alive.
@@ -190,11 +239,12 @@ func (t *table[K, V]) verifyReachable(i uint64, s int, key K, h uint64) error {
 	}
 }
 
-// verifyOverflow compares the overflow counts with the number of entries that probed past each bucket.
+// verifyOverflow compares the overflow counts with the number of entries that probed past each bucket. Those of frozen
+// buckets may stay too high for ever.
 func (t *table[K, V]) verifyOverflow(passed []uint64) error {
 	for i := range t.buckets() {
 		c := t.bucket(i).observe()
-		if c.overflow() == passed[i] || c&overflowMask == overflowMask {
+		if c.moved() || c.overflow() == passed[i] || c&overflowMask == overflowMask {
 			continue
 		}
 		err := fmt.Errorf("hushmap: bucket %d: overflow count is %d, but %d entries probed past it (I3)", i, c.overflow(), passed[i])

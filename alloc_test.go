@@ -1,0 +1,189 @@
+package hushmap
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// mtAllocs returns the number of heap objects that f allocates. Unlike testing.AllocsPerRun it does not round down, so
+// that one allocation in a thousand operations shows. What the runtime allocates by itself now and then is excluded
+// by taking the best of several runs; setup runs before each and is not counted.
+func mtAllocs(setup, f func()) (allocs uint64) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	allocs = ^uint64(0)
+	for range 6 {
+		setup()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		f()
+		runtime.ReadMemStats(&after)
+		if allocs = min(allocs, after.Mallocs-before.Mallocs); allocs == 0 {
+			break
+		}
+	}
+	return allocs
+}
+
+type (
+	mtPair   struct{ a, b uint64 }
+	mtTriple struct {
+		id   uint64
+		name string
+	}
+	mtPadded struct {
+		a uint8
+		b uint64
+		c uint8
+	}
+)
+
+// Sinks keep the compiler from dropping what is measured.
+var (
+	mtSinkBool bool
+	mtSinkInt  int
+)
+
+const mtAllocKeys = 500
+
+// No operation on a map that need not grow allocates, whatever K and V.
+func TestOperationsAllocateNothing(t *testing.T) {
+	mtTestAllocs(t, func(i int) uint64 { return uint64(i) }, func(i int) uint64 { return uint64(i) })
+	mtTestAllocs(t, func(i int) string { return fmt.Sprint("key ", i) }, func(i int) string { return fmt.Sprint(i) })
+	mtTestAllocs(t, func(i int) any { return i }, func(i int) any { return fmt.Sprint(i) })
+	mtTestAllocs(t, func(i int) mtTriple { return mtTriple{uint64(i), fmt.Sprint(i)} }, func(i int) mtPair { return mtPair{1, uint64(i)} })
+	mtTestAllocs(t, func(i int) float64 { return float64(i) / 3 }, func(i int) float64 { return float64(i) })
+	mtTestAllocs(t, func(i int) *int { return &i }, func(i int) *int { return &i })
+	mtTestAllocs(t, func(i int) mtPadded { return mtPadded{uint8(i), uint64(i), 3} }, func(i int) struct{} { return struct{}{} })
+	mtTestAllocs(t, func(i int) [3]uint64 { return [3]uint64{1, uint64(i)} }, func(i int) [16]uint64 { return [16]uint64{uint64(i)} })
+}
+
+type mtStringer int
+
+func (s mtStringer) String() string { return fmt.Sprint(int(s)) }
+
+// mtTestAllocs measures every operation on prepared keys and values.
+func mtTestAllocs[K, V comparable](t *testing.T, key func(int) K, value func(int) V, opts ...Option) {
+	t.Run(fmt.Sprintf("%T,%T", key(0), value(0)), func(t *testing.T) {
+		var keys [2 * mtAllocKeys]K // the second half is not stored by fill
+		var values [2 * mtAllocKeys]V
+		for i := range keys {
+			keys[i], values[i] = key(i), value(i)
+		}
+		stored := keys[:mtAllocKeys]
+		var m *Map[K, V]
+		fill := func() {
+			m = New[K, V](append(opts, WithCapacity(len(keys)))...)
+			for i, k := range stored {
+				m.Store(k, values[i])
+			}
+		}
+		var update, remove, cancel func(V, bool) (V, Op) // what they return does not depend on variables outside
+		update = func(old V, _ bool) (V, Op) { return old, UpdateOp }
+		remove = func(old V, _ bool) (V, Op) { return old, DeleteOp }
+		cancel = func(old V, _ bool) (V, Op) { return old, CancelOp }
+		for _, c := range []struct {
+			name string
+			op   func(i int, k K)
+		}{
+			{"Load hit", func(_ int, k K) { _, mtSinkBool = m.Load(k) }},
+			{"Load miss", func(i int, _ K) { _, mtSinkBool = m.Load(keys[mtAllocKeys+i]) }},
+			{"Store of an existing key", func(i int, k K) { m.Store(k, values[mtAllocKeys+i]) }},
+			{"Store of a new key", func(i int, _ K) { m.Store(keys[mtAllocKeys+i], values[i]) }},
+			{"LoadOrStore hit", func(i int, k K) { _, mtSinkBool = m.LoadOrStore(k, values[i]) }},
+			{"LoadOrStore of a new key", func(i int, _ K) { _, mtSinkBool = m.LoadOrStore(keys[mtAllocKeys+i], values[i]) }},
+			{"Swap", func(i int, k K) { _, mtSinkBool = m.Swap(k, values[mtAllocKeys+i]) }},
+			{"Delete", func(_ int, k K) { m.Delete(k) }},
+			{"Delete and Store", func(i int, k K) { m.Delete(k); m.Store(k, values[i]) }},
+			{"LoadAndDelete", func(_ int, k K) { _, mtSinkBool = m.LoadAndDelete(k) }},
+			{"CompareAndSwap", func(i int, k K) { mtSinkBool = m.CompareAndSwap(k, values[i], values[mtAllocKeys+i]) }},
+			{"CompareAndSwap in vain", func(i int, k K) { mtSinkBool = m.CompareAndSwap(k, values[mtAllocKeys+i], values[i]) }},
+			{"CompareAndDelete", func(i int, k K) { mtSinkBool = m.CompareAndDelete(k, values[i]) }},
+			{"Compute update", func(_ int, k K) { _, mtSinkBool = m.Compute(k, update) }},
+			{"Compute update of a new key", func(i int, _ K) { _, mtSinkBool = m.Compute(keys[mtAllocKeys+i], update) }},
+			{"Compute delete", func(_ int, k K) { _, mtSinkBool = m.Compute(k, remove) }},
+			{"Compute cancel", func(_ int, k K) { _, mtSinkBool = m.Compute(k, cancel) }},
+			{"LoadOrCompute hit", func(_ int, k K) { _, mtSinkBool, _ = m.LoadOrCompute(k, nil) }},
+			{"Len", func(int, K) { mtSinkInt = m.Len() }},
+		} {
+			allocs := mtAllocs(fill, func() {
+				for i, k := range stored {
+					c.op(i, k)
+				}
+			})
+			assert.Zero(t, allocs, "objects allocated by %d times %s", mtAllocKeys, c.name)
+		}
+		require.Zero(t, m.Stats().Growths, "a growth would have explained allocations")
+	})
+}
+
+// Keys hashed by the other hashers allocate nothing either.
+func TestOperationsAllocateNothingWithOptions(t *testing.T) {
+	str := func(i int) string { return fmt.Sprint("key ", i) }
+	boxed := func(i int) any { return i }
+	triple := func(i int) mtTriple { return mtTriple{uint64(i), fmt.Sprint(i)} }
+	pair := func(i int) mtPair { return mtPair{1, uint64(i)} }
+	mtTestAllocs(t, str, str, WithStableHash())
+	mtTestAllocs(t, boxed, boxed, WithStableHash())
+	mtTestAllocs(t, triple, pair, WithStableHash())
+	mtTestAllocs(t, str, str, WithHasher(mtHashString))
+	mtTestAllocs(t, boxed, boxed, WithHasher(func(k any, seed uint64) uint64 { return uint64(k.(int)) ^ seed }))
+}
+
+func mtHashString(k string, seed uint64) uint64 {
+	for i := range len(k) {
+		seed = (seed ^ uint64(k[i])) * 1099511628211
+	}
+	return seed
+}
+
+// Variables, so that the compiler cannot box them ahead of time.
+var (
+	mtBoxInt    = 1 << 20 // beyond the small integers whose boxes the runtime keeps
+	mtBoxString = string([]byte("a key of some length"))
+	mtBoxPair   = mtPair{1, 2}
+	mtBoxFloat  = 2.5
+)
+
+// Lookups with a key that is boxed for the call do not allocate the box.
+func TestBoxedKeysAllocateNothing(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		opts []Option
+	}{{name: "default"}, {"stable", []Option{WithStableHash()}}} {
+		t.Run(c.name, func(t *testing.T) {
+			m := New[any, any](c.opts...)
+			for i := range 100 {
+				m.Store(i, i)
+			}
+			m.Store(mtBoxInt, "int")
+			m.Store(mtBoxString, "string")
+			m.Store(mtBoxPair, "pair")
+			for name, f := range map[string]func() bool{
+				"int":         func() bool { _, ok := m.Load(mtBoxInt); return ok },
+				"string":      func() bool { _, ok := m.Load(mtBoxString); return ok },
+				"struct":      func() bool { _, ok := m.Load(mtBoxPair); return ok },
+				"miss int":    func() bool { _, ok := m.Load(mtBoxInt + 1); return !ok },
+				"miss string": func() bool { _, ok := m.Load(mtBoxString[1:]); return !ok },
+				"miss float":  func() bool { _, ok := m.Load(mtBoxFloat); return !ok },
+			} {
+				require.True(t, f(), name)
+				assert.Zero(t, testing.AllocsPerRun(1000, func() { mtSinkBool = f() }), "Load with a boxed %s", name)
+			}
+		})
+	}
+}
+
+// A lookup while the table grows, which looks at two tables and now and then moves a bucket, allocates nothing.
+func TestLoadAllocatesNothingWhileGrowing(t *testing.T) {
+	m := mtGrowing(0)
+	allocs := mtAllocs(func() { m = mtGrowing(1) }, func() {
+		for i := range uint64(20) {
+			_, mtSinkBool = m.Load(i)
+		}
+	})
+	assert.Zero(t, allocs)
+}

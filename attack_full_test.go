@@ -1,0 +1,68 @@
+//go:build hushmap_invariants
+
+package hushmap
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// The evacuator of a small table is stalled while it holds the lock of an old bucket that is not empty: it lost its
+// thread, say. Other goroutines go on to insert keys of other buckets, until no slot of the new table is free. Then
+// the evacuator goes on. It cannot adopt: the new table has no room, cannot grow before the old one is done, and
+// every other insertion waits for room as well. Nothing but a deletion ends it.
+func TestAttackNewTableFullBeforeOldIsEmpty(t *testing.T) {
+	m := New[uint64, uint64](WithHasher(func(k, _ uint64) uint64 { return k }))
+	m.core.settings.tuning.rawHash, m.core.traits.rawHash = true, true
+	key := func(bucketOf4, i uint64) uint64 { return bucketOf4<<62 | i<<8 | 7 }
+	for i := range uint64(24) { // six per bucket: the table is at its limit
+		m.Store(key(i%4, i), i)
+	}
+
+	var evacuator atomic.Bool
+	stalled, goOn := make(chan struct{}), make(chan struct{})
+	hook := func(s protocolStep) {
+		if s == stepAdopted && evacuator.CompareAndSwap(false, true) {
+			close(stalled)
+			<-goOn
+		}
+	}
+	stepHook.Store(&hook)
+	defer stepHook.Store(nil)
+
+	var wg sync.WaitGroup
+	var stored atomic.Int64
+	wg.Add(1)
+	go func() {
+		defer wg.Done()
+		m.Store(key(0, 100), 0) // the 25th: starts the growth and drains, from bucket 0 on
+		stored.Add(1)
+	}()
+	<-stalled
+	for g := range uint64(2) {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i := range uint64(40) {
+				m.Store(key(1+i%3, 1000+g*100+i), i)
+				stored.Add(1)
+			}
+		}()
+	}
+	time.Sleep(300 * time.Millisecond)
+	t.Logf("while the evacuator is stalled: %d more entries stored, Len %d, slots %d", stored.Load(), m.Len(), m.core.read.Load().slotCount())
+	close(goOn)
+	done := make(chan struct{})
+	go func() { wg.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(5 * time.Second):
+		rm := m.core.read.Load()
+		buf := make([]byte, 1<<16)
+		t.Fatalf("hang: Len %d, slots %d, frozen %d of %d\n%s", m.Len(), rm.slotCount(),
+			rm.old.frozen.Load(), rm.old.buckets(), buf[:runtime.Stack(buf, true)])
+	}
+}

@@ -1,0 +1,319 @@
+package hushmap
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/importer"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const mtModule = "github.com/hushmap/hushmap"
+
+// mtOrder is the order of the root package's files: each uses only those before it, and itself. Files in one string
+// are alternatives, of which a build has one, or parts of one whole.
+var mtOrder = []string{
+	"options.go", "layout.go", "steps.go steps_on.go steps_off.go", "barrier.go barrier_tso.go barrier_atomic.go",
+	"bucket.go", "table.go", "grow.go", "watch.go", "readmap.go", "flood.go", "write.go", "sweep.go", "compute.go",
+	"flight.go", "map.go", "stats.go", "verify.go",
+}
+
+// mtInternalOrder is the order of the internal packages.
+var mtInternalOrder = []string{"cacheline", "stripe", "swar", "hash", "stackmark", "mem", "arena"}
+
+func mtRank(file string) int {
+	return slices.IndexFunc(mtOrder, func(s string) bool { return slices.Contains(strings.Fields(s), file) })
+}
+
+// mtGo runs the go command, or skips the test if that is impossible.
+func mtGo(t *testing.T, args ...string) (out string, err error) {
+	t.Helper()
+	path, err := exec.LookPath(filepath.Join(runtime.GOROOT(), "bin", "go"))
+	if err != nil {
+		path, err = exec.LookPath("go")
+	}
+	if err != nil {
+		t.Skip("the go command is missing: ", err)
+	}
+	if _, err := os.Stat("map.go"); err != nil {
+		t.Skip("the source is missing: ", err)
+	}
+	command := exec.Command(path, args...)
+	var stdout, stderr strings.Builder
+	command.Stdout, command.Stderr = &stdout, &stderr
+	err = command.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Skip("the go command does not run: ", err)
+	}
+	if err != nil {
+		return stdout.String() + stderr.String(), err
+	}
+	return stdout.String(), nil
+}
+
+// mtSource is a type-checked build of the root package.
+type mtSource struct {
+	fset  *token.FileSet
+	files map[string]*ast.File
+	info  types.Info
+	pkg   *types.Package
+}
+
+// mtLoad type-checks the root package under the given build tags.
+func mtLoad(t *testing.T, tags string) *mtSource {
+	t.Helper()
+	out, err := mtGo(t, "list", "-tags="+tags, "-deps", "-export", "-json=ImportPath,Export,GoFiles", ".")
+	require.NoError(t, err, out)
+	exports := make(map[string]string)
+	var names []string
+	for d := json.NewDecoder(strings.NewReader(out)); ; {
+		var p struct {
+			ImportPath, Export string
+			GoFiles            []string
+		}
+		if err := d.Decode(&p); err == io.EOF {
+			break
+		} else {
+			require.NoError(t, err)
+		}
+		exports[p.ImportPath] = p.Export
+		if p.ImportPath == mtModule {
+			names = p.GoFiles
+		}
+	}
+	s := &mtSource{fset: token.NewFileSet(), files: make(map[string]*ast.File)}
+	s.info = types.Info{
+		Uses: make(map[*ast.Ident]types.Object), Defs: make(map[*ast.Ident]types.Object),
+		Selections: make(map[*ast.SelectorExpr]*types.Selection), Types: make(map[ast.Expr]types.TypeAndValue),
+	}
+	var files []*ast.File
+	for _, name := range names {
+		f, err := parser.ParseFile(s.fset, name, nil, 0)
+		require.NoError(t, err)
+		s.files[name] = f
+		files = append(files, f)
+	}
+	require.NotEmpty(t, files)
+	config := types.Config{
+		Importer: importer.ForCompiler(s.fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) }),
+		Sizes:    types.SizesFor("gc", runtime.GOARCH),
+	}
+	s.pkg, err = config.Check(mtModule, s.fset, files, &s.info)
+	require.NoError(t, err)
+	return s
+}
+
+func (s *mtSource) file(p token.Pos) string { return filepath.Base(s.fset.Position(p).Filename) }
+
+// at is a position for messages.
+func (s *mtSource) at(p token.Pos) string {
+	pos := s.fset.Position(p)
+	return fmt.Sprintf("%s:%d", filepath.Base(pos.Filename), pos.Line)
+}
+
+// mtShared reports whether obj is declared at package level: also methods and fields, but not variables of functions.
+func (s *mtSource) shared(obj types.Object) bool {
+	if obj == nil || obj.Pkg() != s.pkg {
+		return false
+	}
+	switch o := obj.(type) {
+	case *types.Var:
+		return o.IsField() || o.Parent() == s.pkg.Scope()
+	case *types.Func:
+		return true
+	case *types.TypeName, *types.Const:
+		return obj.Parent() == s.pkg.Scope()
+	}
+	return false
+}
+
+var mtBuilds = []string{"", "hushmap_atomic", "hushmap_invariants"}
+
+// A reader who follows the order of DESIGN section 7 never meets a name that comes later.
+func TestFilesKeepTheirOrder(t *testing.T) {
+	t.Parallel()
+	for _, tags := range mtBuilds {
+		t.Run("tags "+tags, func(t *testing.T) {
+			s := mtLoad(t, tags)
+			for name := range s.files {
+				require.GreaterOrEqual(t, mtRank(name), 0, "%s has no place in the order", name)
+			}
+			late := make(map[string][]string)
+			for id, obj := range s.info.Uses {
+				if !s.shared(obj) {
+					continue
+				}
+				if from, to := s.file(id.Pos()), s.file(obj.Pos()); mtRank(from) < mtRank(to) {
+					what := fmt.Sprintf("%s uses %s of %s", from, obj.Name(), to)
+					late[what] = append(late[what], s.at(id.Pos()))
+				}
+			}
+			for what, where := range late {
+				slices.Sort(where)
+				t.Error(what, where)
+			}
+			// What runs this check must see something.
+			assert.NotNil(t, s.pkg.Scope().Lookup("Map"))
+			assert.Greater(t, len(s.info.Uses), 1000)
+		})
+	}
+}
+
+// Only barrier.go and its companions look into buckets: nobody else selects a field of slot or bucket, uses atomics
+// on their words, or makes pointers into them.
+func TestOnlyBarriersTouchBuckets(t *testing.T) {
+	t.Parallel()
+	isBarrier := func(file string) bool { return strings.HasPrefix(file, "barrier") }
+	for _, tags := range mtBuilds {
+		t.Run("tags "+tags, func(t *testing.T) {
+			s := mtLoad(t, tags)
+			owner := make(map[types.Object]string) // fields of bucket and slot
+			for _, name := range []string{"bucket", "slot"} {
+				st := s.pkg.Scope().Lookup(name).Type().Underlying().(*types.Struct)
+				for i := range st.NumFields() {
+					owner[st.Field(i)] = name
+				}
+			}
+			inBarriers := 0
+			for id, obj := range s.info.Uses {
+				if v, ok := obj.(*types.Var); ok && v.IsField() {
+					obj = v.Origin()
+				}
+				if name, ok := owner[obj]; ok {
+					if isBarrier(s.file(id.Pos())) {
+						inBarriers++
+					} else {
+						t.Errorf("%s: selects %s.%s", s.at(id.Pos()), name, obj.Name())
+					}
+				}
+			}
+			assert.Greater(t, inBarriers, 10, "the test sees what it looks for")
+			for name, f := range s.files {
+				if isBarrier(name) {
+					continue
+				}
+				ast.Inspect(f, func(n ast.Node) bool {
+					call, ok := n.(*ast.CallExpr)
+					if !ok {
+						return true
+					}
+					if what := s.wordAccess(call); what != "" {
+						t.Errorf("%s: %s", s.at(call.Pos()), what)
+					}
+					return true
+				})
+			}
+		})
+	}
+}
+
+// wordAccess says what a call has to do with the words of a bucket: a function of sync/atomic, pointer arithmetic, or
+// a pointer made from another that is no local variable's.
+func (s *mtSource) wordAccess(call *ast.CallExpr) string {
+	sel, ok := ast.Unparen(call.Fun).(*ast.SelectorExpr)
+	if !ok {
+		return ""
+	}
+	obj := s.info.Uses[sel.Sel]
+	if obj == nil || obj.Pkg() == nil {
+		if b, ok := obj.(*types.Builtin); ok && b.Name() == "Add" && s.file(call.Pos()) != "layout.go" {
+			return "unsafe.Add"
+		}
+		return ""
+	}
+	if fn, ok := obj.(*types.Func); ok && fn.Pkg().Path() == "sync/atomic" && fn.Signature().Recv() == nil {
+		return "atomic." + fn.Name()
+	}
+	if b, ok := obj.(*types.Builtin); ok && b.Name() == "Add" && s.file(call.Pos()) != "layout.go" {
+		return "unsafe.Add"
+	}
+	return ""
+}
+
+func TestInternalPackagesKeepTheirOrder(t *testing.T) {
+	t.Parallel()
+	out, err := mtGo(t, "list", "-f", "{{.ImportPath}}: {{join .Imports \" \"}}", "./internal/...")
+	require.NoError(t, err, out)
+	rank := func(path string) int {
+		return slices.Index(mtInternalOrder, strings.TrimPrefix(path, mtModule+"/internal/"))
+	}
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	assert.GreaterOrEqual(t, len(lines), 5)
+	for _, line := range lines {
+		path, imports, _ := strings.Cut(line, ":")
+		require.GreaterOrEqual(t, rank(path), 0, "%s has no place in the order", path)
+		for _, i := range strings.Fields(imports) {
+			if i == mtModule {
+				t.Errorf("%s imports the root package", path)
+			} else if strings.HasPrefix(i, mtModule) && rank(i) >= rank(path) {
+				t.Errorf("%s imports %s, which comes later", path, i)
+			}
+		}
+	}
+}
+
+// The root module depends on three modules, and on what testify needs. The library itself, and what users get with it,
+// on two.
+func TestDependencies(t *testing.T) {
+	t.Parallel()
+	mod, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Skip("the source is missing: ", err)
+	}
+	direct := regexp.MustCompile(`(?m)^(?:require)?\s+(\S+) (v\S+)$`).FindAllStringSubmatch(string(mod), -1)
+	var modules []string
+	for _, m := range direct {
+		modules = append(modules, m[1])
+	}
+	slices.Sort(modules)
+	assert.Equal(t, []string{"github.com/cespare/xxhash/v2", "github.com/stretchr/testify", "golang.org/x/sys"}, modules)
+	assert.Regexp(t, `(?m)^go 1\.24(\.0)?$`, string(mod))
+	assert.NotContains(t, string(mod), "replace")
+
+	out, err := mtGo(t, "list", "-deps", "-f", "{{if .Module}}{{.Module.Path}}{{end}}", ".")
+	require.NoError(t, err, out)
+	modules = strings.Fields(out)
+	slices.Sort(modules)
+	assert.Equal(t, []string{"github.com/cespare/xxhash/v2", mtModule, "golang.org/x/sys"}, slices.Compact(modules))
+}
+
+// FAILURES: copied map. `go vet` reports every line of the fixture that says so, and no other.
+func TestVetReportsCopiedMap(t *testing.T) {
+	t.Parallel()
+	const fixture = "testdata/copied/copied.go"
+	src, err := os.ReadFile(fixture)
+	if err != nil {
+		t.Skip("the source is missing: ", err)
+	}
+	out, err := mtGo(t, "vet", "./testdata/copied")
+	require.Error(t, err, "go vet reported nothing: %s", out)
+	var want, got []string
+	for i, line := range strings.Split(string(src), "\n") {
+		if strings.HasSuffix(line, "// want") {
+			want = append(want, fmt.Sprint(i+1))
+		}
+	}
+	for _, m := range regexp.MustCompile(`copied\.go:(\d+):\d+: .*hushmap\.\S*noCopy`).FindAllStringSubmatch(out, -1) {
+		if len(got) == 0 || got[len(got)-1] != m[1] {
+			got = append(got, m[1])
+		}
+	}
+	require.NotEmpty(t, want)
+	assert.Equal(t, want, got, out)
+}
