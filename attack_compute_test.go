@@ -43,7 +43,7 @@ func TestAttackComputeBlamedForOthersWrites(t *testing.T) {
 		}
 	}()
 	time.AfterFunc(4*time.Second, func() { stop.Store(1) })
-	if p := attackWithin(t, 10*time.Second, func() {
+	if p := attackWithin(t, time.Minute, func() {
 		m.Compute(1, func(old int, _ bool) (int, Op) {
 			runs.Add(1)
 			time.Sleep(100 * time.Millisecond) // longer than writers give way
@@ -63,7 +63,7 @@ func TestAttackWatchLostByReseed(t *testing.T) {
 	var m Map[int, int]
 	m.Store(1, 0)
 	runs := 0
-	p := attackWithin(t, 20*time.Second, func() {
+	p := attackWithin(t, time.Minute, func() {
 		m.Compute(1, func(old int, _ bool) (int, Op) {
 			if runs++; runs == watchAfter+2 {
 				m.core.mu.Lock()
@@ -92,7 +92,7 @@ func TestAttackWatchLostByReseed(t *testing.T) {
 func TestAttackNestedComputeNeverWatched(t *testing.T) {
 	var m Map[int, int]
 	outer, inner := 0, 0
-	p := attackWithin(t, 20*time.Second, func() {
+	p := attackWithin(t, time.Minute, func() {
 		m.Compute(1, func(old int, _ bool) (int, Op) {
 			if outer++; outer <= watchAfter {
 				m.Store(1, outer) // a few conflicts, then no more
@@ -119,7 +119,7 @@ func TestAttackWatchMistakesCollidingKey(t *testing.T) {
 	m := New[int, int](WithHasher(func(int, uint64) uint64 { return 42 }))
 	m.Store(1, 0)
 	runs := 0
-	p := attackWithin(t, 20*time.Second, func() {
+	p := attackWithin(t, time.Minute, func() {
 		m.Compute(1, func(old int, _ bool) (int, Op) {
 			if runs++; runs < watchAfter+5 {
 				done := make(chan struct{})

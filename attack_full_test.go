@@ -59,7 +59,7 @@ func TestAttackNewTableFullBeforeOldIsEmpty(t *testing.T) {
 	go func() { wg.Wait(); close(done) }()
 	select {
 	case <-done:
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		rm := m.core.read.Load()
 		buf := make([]byte, 1<<16)
 		t.Fatalf("hang: Len %d, slots %d, frozen %d of %d\n%s", m.Len(), rm.slotCount(),

@@ -1,0 +1,103 @@
+// Package peer holds one adapter per map under test: hushmap and the maps and caches it is compared with.
+//
+// An adapter is a thin struct whose methods are what the library's author would write. Measuring loops must
+// not pay an interface call per operation, and a Go type parameter would not avoid it: a method of a type
+// parameter is called through the dictionary of the instantiation. So the loops are written once, in
+// internal/gen/loops.tmpl, and `go generate` writes them out for each adapter and each kind of key, where every
+// call is static and goes to the library's own method. One indirect call per block of operations remains.
+package peer
+
+//go:generate go run ../gen -out .
+
+// Map is what an implementation offers for keys K and values V. It serves preloading and checking; the
+// measured operations go through Instance.Run.
+type Map[K comparable, V any] interface {
+	Load(K) (V, bool)
+	Store(K, V)
+	Delete(K)
+	// LoadOrStore returns the value present and true, or stores v and returns it and false.
+	LoadOrStore(k K, v V) (V, bool)
+	Range(func(K, V) bool)
+	Len() int
+}
+
+// Compacter is offered by maps that can be asked to give memory back.
+type Compacter interface{ Compact() }
+
+// Mapper is offered by maps that keep entries outside the Go heap, where HeapAlloc does not see them.
+type Mapper interface{ MappedBytes() uint64 }
+
+// Instance is one map together with the measuring loop generated for its type.
+type Instance[K comparable, V any] struct {
+	Map[K, V]
+	// Run performs a block of operations and says what it saw.
+	Run func(Block[K, V]) Tally
+}
+
+// The kinds of key. Real keys are strings as well: identifiers from Go source.
+const (
+	KindUint64 = "uint64"
+	KindString = "string"
+	KindAny    = "any"
+	KindReal   = "real"
+)
+
+// Kinds lists every kind of key, in the order of reports.
+var Kinds = []string{KindUint64, KindString, KindAny, KindReal}
+
+// Impl describes an implementation. A nil constructor means it cannot hold that kind of key.
+type Impl struct {
+	Name   string
+	Module string // module path, to look the version up; "" is the standard library
+	// Concurrent is false for the reference that must not be written while others use it.
+	Concurrent bool
+	// Cache marks peers that only store bytes, and may drop entries: they take part in embed alone.
+	Cache bool
+	// Remark is shown with the results.
+	Remark string
+
+	Uint64 func() Instance[uint64, uint64]
+	String func() Instance[string, uint64]
+	Any    func() Instance[any, any]
+	// Bytes makes a string to []byte store for n entries of entryBytes each.
+	Bytes func(n, entryBytes int) Bytes
+}
+
+// Holds says whether the implementation can be built for a kind of key.
+func (i Impl) Holds(kind string) bool {
+	switch kind {
+	case KindUint64:
+		return i.Uint64 != nil
+	case KindAny:
+		return i.Any != nil
+	default:
+		return i.String != nil
+	}
+}
+
+// Subject is the implementation all others are compared with.
+const Subject = "hushmap"
+
+// All lists the implementations in the order of reports, the subject first.
+func All() []Impl {
+	return []Impl{
+		hushmapImpl, xsyncImpl, syncMapImpl, rwMutexImpl, shardedImpl, cmapImpl, haxmapImpl,
+		bigcacheImpl, freecacheImpl, fastcacheImpl, otterImpl, builtinImpl,
+	}
+}
+
+// Find returns the implementation of that name.
+func Find(name string) (Impl, bool) {
+	for _, impl := range append(All(), extra...) {
+		if impl.Name == name {
+			return impl, true
+		}
+	}
+	return Impl{}, false
+}
+
+// extra holds fakes registered by tests; Find knows them, All does not.
+var extra []Impl
+
+// RegisterForTest makes a fake implementation known to Find.
+func RegisterForTest(impl Impl) { extra = append(extra, impl) }

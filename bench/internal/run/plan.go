@@ -1,0 +1,166 @@
+// Package run plans the measurements, has children make them, and collects the records.
+package run
+
+import (
+	"slices"
+	"time"
+
+	"github.com/hushmap/hushmap/bench/internal/peer"
+	"github.com/hushmap/hushmap/bench/internal/work"
+)
+
+// Config is what the flags select. An empty list means the default of each work.
+type Config struct {
+	Works  []string
+	Impls  []string
+	Keys   []string
+	Mixes  []string
+	Sizes  []int
+	Procs  []int
+	Rounds int
+	Time   time.Duration // of one throughput round
+	All    bool
+}
+
+// group is a set of measurements that is made together: for throughput, all mixes on the same maps; for the other
+// works, one.
+type group struct {
+	work  string
+	keys  string
+	n     int
+	mixes []work.Mix
+	procs []int
+}
+
+// selection is what a work covers.
+type selection struct {
+	keys, mixes  []string
+	sizes, procs []int
+}
+
+// defaults are the cells that matter most, everything is the rest of the list as well. Sizes of everything go to ten
+// million; embed stops at a million, as its values are ten times as large.
+var (
+	defaults = map[string]selection{
+		work.Throughput: {
+			keys:  []string{peer.KindUint64, peer.KindString, peer.KindAny},
+			mixes: []string{"reads=100", "reads=90", "reads=0"},
+			sizes: []int{1_000, 1_000_000}, procs: []int{2},
+		},
+		work.Fill:  {keys: []string{peer.KindUint64}, sizes: []int{500_000}, procs: []int{1}},
+		work.GC:    {keys: []string{peer.KindUint64, peer.KindString}, sizes: []int{50_000, 300_000}, procs: []int{1}},
+		work.Embed: {keys: []string{peer.KindString}, sizes: []int{100_000}, procs: []int{2}},
+	}
+	everything = map[string]selection{
+		work.Throughput: {
+			keys: peer.Kinds, mixes: mixNames(),
+			sizes: []int{100, 1_000, 100_000, 1_000_000, 10_000_000}, procs: []int{1, 2, 8},
+		},
+		work.Fill: {
+			keys:  []string{peer.KindUint64, peer.KindString, peer.KindAny},
+			sizes: []int{100_000, 1_000_000, 10_000_000}, procs: []int{1, 2},
+		},
+		work.GC: {
+			keys:  []string{peer.KindUint64, peer.KindString, peer.KindAny},
+			sizes: []int{100_000, 1_000_000, 2_000_000, 5_000_000, 10_000_000}, procs: []int{1},
+		},
+		work.Embed: {keys: []string{peer.KindString}, sizes: []int{100_000, 1_000_000}, procs: []int{1, 2}},
+	}
+)
+
+func mixNames() []string {
+	var names []string
+	for _, m := range work.Mixes {
+		names = append(names, m.Name)
+	}
+	return names
+}
+
+// selection returns what to cover of a work: the flags, else everything or the default.
+func (c Config) selection(w string) selection {
+	base := defaults[w]
+	if c.All {
+		base = everything[w]
+	}
+	s := selection{
+		keys:  within(either(c.Keys, base.keys), everything[w].keys),
+		mixes: either(c.Mixes, base.mixes),
+		sizes: either(c.Sizes, base.sizes),
+		procs: either(c.Procs, base.procs),
+	}
+	if w == work.GC {
+		s.procs = base.procs // the map is filled by one goroutine and then left alone
+	}
+	return s
+}
+
+func either[T any](flag, base []T) []T {
+	if len(flag) > 0 {
+		return flag
+	}
+	return base
+}
+
+func within(list, allowed []string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return !slices.Contains(allowed, s) })
+}
+
+// plan lists the groups in the order in which they are measured.
+func (c Config) plan() []group {
+	var groups []group
+	for _, w := range either(c.Works, work.Works) {
+		s := c.selection(w)
+		for _, keys := range s.keys {
+			sizes := s.sizes
+			if keys == peer.KindReal {
+				sizes = sizes[:1] // the text decides
+			}
+			for _, n := range sizes {
+				groups = append(groups, c.split(group{work: w, keys: keys, n: n, procs: s.procs}, s)...)
+			}
+		}
+	}
+	return groups
+}
+
+// split makes a group of its own for each number of goroutines, except for throughput.
+func (c Config) split(g group, s selection) []group {
+	if g.work == work.Throughput {
+		for _, name := range s.mixes {
+			if g.keys == peer.KindReal && name == "zipf" {
+				continue // words have a distribution of their own
+			}
+			if m, err := work.FindMix(name); err == nil {
+				g.mixes = append(g.mixes, m)
+			}
+		}
+		return []group{g}
+	}
+	var groups []group
+	for _, p := range s.procs {
+		one := g
+		one.procs = []int{p}
+		groups = append(groups, one)
+	}
+	return groups
+}
+
+// excuse says why an implementation has no part in a group, or returns "".
+func excuse(impl peer.Impl, g group) string {
+	switch {
+	case g.work == work.Embed && impl.Bytes == nil:
+		return "stores no bytes"
+	case g.work == work.Embed:
+		return ""
+	case impl.Cache:
+		return "stores bytes only: see embed"
+	case !impl.Holds(g.keys):
+		return "holds no " + g.keys + " keys"
+	}
+	return ""
+}
+
+// unsafeFor says whether an implementation cannot do this with so many goroutines.
+func unsafeFor(impl peer.Impl, m work.Mix, procs int) bool {
+	return !impl.Concurrent && procs > 1 && m.Writes()
+}

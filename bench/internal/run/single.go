@@ -1,0 +1,51 @@
+package run
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hushmap/hushmap/bench/internal/peer"
+	"github.com/hushmap/hushmap/bench/internal/work"
+)
+
+// singleShot measures a group of fill, gc or embed: every round of every implementation is a child of its own, and the
+// rounds go around the implementations in turn.
+func (s *Session) singleShot(ctx context.Context, g group) {
+	impls := s.taking(g)
+	for round := range s.rounds(g) {
+		for _, impl := range impls {
+			s.Progress.Step(fmt.Sprintf("%s %s n=%d procs=%d %s, round %d", g.work, g.keys, g.n, g.procs[0], impl.Name, round+1))
+			s.once(ctx, g, impl)
+			s.Progress.Done(s.seconds(g))
+		}
+	}
+}
+
+func (s *Session) once(ctx context.Context, g group, impl peer.Impl) {
+	procs, cells := g.procs[0], s.cells(g)
+	if !impl.Concurrent && procs > 1 {
+		s.void(cells, impl.Name, "not safe with several goroutines")
+		return
+	}
+	if ctx.Err() != nil || s.File.Record(cells[0], impl.Name).Void {
+		return
+	}
+	p, err := start(ctx)
+	if err != nil {
+		s.void(cells, impl.Name, err.Error())
+		return
+	}
+	spec := work.Spec{Kind: g.keys, N: g.n, Procs: procs, Time: max(s.Time, shortestTime)}
+	r, err := p.ask(request{Step: g.work, Impl: impl.Name, Spec: spec}, patience(g.n))
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		s.void(cells, impl.Name, err.Error())
+		return
+	case r.Void != "":
+		s.void(cells, impl.Name, r.Void)
+	default:
+		s.add(g, procs, "", impl.Name, r)
+	}
+	p.stop()
+}

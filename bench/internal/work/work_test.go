@@ -1,0 +1,34 @@
+package work
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hushmap/hushmap/bench/internal/peer"
+)
+
+// TestEveryPeerEveryMix runs each mix for a moment on each implementation, with the full check after it.
+func TestEveryPeerEveryMix(t *testing.T) {
+	for _, impl := range peer.All() {
+		for _, kind := range []string{peer.KindUint64, peer.KindString, peer.KindAny} {
+			if impl.Cache || !impl.Holds(kind) {
+				continue
+			}
+			t.Run(impl.Name+"/"+kind, func(t *testing.T) {
+				r, err := NewRunner(impl, kind, 1000)
+				require.NoError(t, err)
+				for _, m := range Mixes {
+					procs := 2
+					if !impl.Concurrent {
+						procs = 1
+					}
+					out, err := r.Round(m, procs, 5*time.Millisecond)
+					require.NoError(t, err, m.Name)
+					require.Positive(t, out.Ops, m.Name)
+				}
+			})
+		}
+	}
+}
