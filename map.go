@@ -152,7 +152,8 @@ func (m *Map[K, V]) CompareAndDelete(key K, old V) (deleted bool) {
 // its turn is not visited. Range is no snapshot: entries that are stored or deleted meanwhile may be visited or not.
 // NaN keys are visited once each as well, unless Compact runs meanwhile.
 //
-// Complexity: O(slots) even if f returns false soon after; it ends a growth that is under way, bucket by bucket.
+// Complexity: O(slots), less if f returns false before the end; it moves what a growth has not moved yet as it goes.
+// One allocation.
 // Ordering: entries come in the order of their hashes, which is random unless [WithStableHash] is given.
 func (m *Map[K, V]) Range(f func(key K, value V) bool) {
 	m.core.sweep(func(_ *readMap[K, V], e *entryRef[K], value V) bool { return f(e.key, value) })

@@ -57,7 +57,8 @@ type pageValue struct {
 	Best      bool
 }
 
-// HTML writes the page, plots and all, to dir/index.html. It needs nothing from elsewhere.
+// HTML writes the page, plots and all, to dir/index.html; it needs nothing from elsewhere. Beside it, every plot is in
+// a file of its own.
 func HTML(dir string, f *result.File) (path string, err error) {
 	data := pageData{File: f, Subject: peer.Subject, Notes: notes(f), Tables: pageTables(f)}
 	if data.Chapters, err = chapters(f); err != nil {
@@ -71,6 +72,9 @@ func HTML(dir string, f *result.File) (path string, err error) {
 		}
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	if err := writeImages(dir, data.Chapters); err != nil {
 		return "", err
 	}
 	path = filepath.Join(dir, "index.html")
