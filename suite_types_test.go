@@ -82,4 +82,3 @@ func stSuiteValue[V any](t *testing.T, value func(i int) V) {
 	const n = 60
 	stSuite(t, n, func(i int) uint64 { return uint64(i) * 3 }, value)
 }
-
