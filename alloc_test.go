@@ -61,10 +61,6 @@ func TestOperationsAllocateNothing(t *testing.T) {
 	mtTestAllocs(t, func(i int) [3]uint64 { return [3]uint64{1, uint64(i)} }, func(i int) [16]uint64 { return [16]uint64{uint64(i)} })
 }
 
-type mtStringer int
-
-func (s mtStringer) String() string { return fmt.Sprint(int(s)) }
-
 // mtTestAllocs measures every operation on prepared keys and values.
 func mtTestAllocs[K, V comparable](t *testing.T, key func(int) K, value func(int) V, opts ...Option) {
 	t.Run(fmt.Sprintf("%T,%T", key(0), value(0)), func(t *testing.T) {

@@ -124,7 +124,7 @@ func scalar(t reflect.Type) bool {
 }
 
 // traits is what the engine knows of a Map's types and options. It is derived once, before the first table is
-// published, and immutable.
+// published, and immutable but for lowering.
 type traits[K comparable] struct {
 	key, value wordLayout
 
@@ -138,6 +138,9 @@ type traits[K comparable] struct {
 	irreflexive bool
 	// mayPanic: hashing or comparing a key may panic, because it holds an interface.
 	mayPanic bool
+
+	// lowering counts the operations that have released their locks and are lowering overflow counts; see table.lower.
+	lowering atomic.Int32
 
 	hashing hashing
 	custom  func(key K, seed uint64) uint64 // hashCustom only

@@ -43,10 +43,7 @@ func mtRank(file string) int {
 // mtGo runs the go command, or skips the test if that is impossible.
 func mtGo(t *testing.T, args ...string) (out string, err error) {
 	t.Helper()
-	path, err := exec.LookPath(filepath.Join(runtime.GOROOT(), "bin", "go"))
-	if err != nil {
-		path, err = exec.LookPath("go")
-	}
+	path, err := exec.LookPath("go")
 	if err != nil {
 		t.Skip("the go command is missing: ", err)
 	}

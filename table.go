@@ -22,7 +22,6 @@ import (
 	"math"
 	"math/bits"
 	"math/rand/v2"
-	"runtime"
 	"unsafe"
 
 	"github.com/hushmap/hushmap/internal/hash"
@@ -345,6 +344,7 @@ func (t *table[K, V]) insertBehindLocked(p *place[K, V], key K, value V) (in ins
 		b.release()
 		return inserted, n
 	}
+	t.traits.lowering.Add(1)
 	t.bucket(p.home).release()
 	t.lower(p.home, n)
 	return in, 0
@@ -357,14 +357,18 @@ func (t *table[K, V]) removeUnlock(p *place[K, V]) {
 	if invariants {
 		t.checkLocked(p.bucket)
 	}
-	t.unlock(p)
-	if p.bucket != p.home {
-		t.lower(p.home, (p.bucket-p.home)&t.mask)
+	if p.bucket == p.home {
+		t.unlock(p)
+		return
 	}
+	t.traits.lowering.Add(1)
+	t.unlock(p)
+	t.lower(p.home, (p.bucket-p.home)&t.mask)
 }
 
 // lower takes one entry off the overflow counts of the n buckets from index i on. The caller holds no lock of this
-// table, so the order of locking does not matter. Frozen buckets keep their counts (I8).
+// table, so the order of locking does not matter, and has announced it in traits.lowering before it released them.
+// Frozen buckets keep their counts (I8).
 func (t *table[K, V]) lower(i, n uint64) {
 	for ; n > 0; i, n = (i+1)&t.mask, n-1 {
 		if b := t.bucket(i); b.lock() {
@@ -372,6 +376,7 @@ func (t *table[K, V]) lower(i, n uint64) {
 			b.release()
 		}
 	}
+	t.traits.lowering.Add(-1)
 }
 
 // homeOf returns the home bucket and the hash of the entry in slot s of bucket i. A key that differs from itself
@@ -416,6 +421,3 @@ func (t *table[K, V]) checkLocked(i uint64) {
 		}
 	}
 }
-
-// keepAlive keeps the bucket array reachable up to this point.
-func (t *table[K, V]) keepAlive() { runtime.KeepAlive(t.base) }

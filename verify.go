@@ -17,18 +17,16 @@ const (
 	// the holder's thread is not running.
 	verifyPatience = 5 * time.Second
 
-	// verifyTries is how often a fault that may be a deletion in progress is looked at before it is believed.
+	// verifyTries is how often Verify starts again because deletions were lowering overflow counts when it looked.
 	verifyTries = 100
 )
 
-// errInProgress marks a finding that an operation under way explains: an overflow count that is about to be lowered,
-// or a table that is about to be replaced.
-var errInProgress = errors.New("hushmap: Verify: the map kept changing")
-
-// inProgress is a finding that is errInProgress as well.
-type inProgress struct{ error }
-
-func (inProgress) Is(target error) bool { return target == errInProgress }
+var (
+	// errReplaced: what was looked at is not the current table any more.
+	errReplaced = errors.New("hushmap: Verify: the table was replaced")
+	// errLowering: an overflow count was too high, and a deletion was about to lower one.
+	errLowering = errors.New("hushmap: Verify: deletions are under way")
+)
 
 // Verify checks the structure of the map and returns an error that names bucket, slot and broken invariant (by its
 // number in docs/design.md), or nil. It is meant for tests, and for finding out whether a program has overwritten the
@@ -42,8 +40,12 @@ func (m *Map[K, V]) Verify() error {
 		if rm == nil {
 			return nil
 		}
-		err := m.core.verify(rm)
-		if !errors.Is(err, errInProgress) || n > verifyTries && m.core.read.Load() == rm {
+		switch err := m.core.verify(rm); {
+		case err == errReplaced:
+		case err == errLowering && n < verifyTries:
+		case err == errLowering:
+			return nil // whenever we look there is a deletion under way, and nothing else is wrong
+		default:
 			return err
 		}
 		pause(n)
@@ -61,10 +63,10 @@ func (c *core[K, V]) verify(rm *readMap[K, V]) error {
 	return c.unlessReplaced(rm, rm.verifyAll())
 }
 
-// unlessReplaced returns err, or errInProgress if rm is stale, as what was found in it then means nothing.
+// unlessReplaced returns err, or errReplaced if rm is stale, as what was found in it then means nothing.
 func (c *core[K, V]) unlessReplaced(rm *readMap[K, V], err error) error {
 	if c.read.Load() != rm {
-		return errInProgress
+		return errReplaced
 	}
 	return err
 }
@@ -102,6 +104,9 @@ func (rm *readMap[K, V]) verifyAll() error {
 		if err == nil {
 			err = e.verifyOverflow(passed)
 		}
+		if err == errLowering {
+			return err
+		}
 		if err != nil {
 			return fmt.Errorf("%w, in the old table", err)
 		}
@@ -110,7 +115,7 @@ func (rm *readMap[K, V]) verifyAll() error {
 	locked := rm.lockAll(false)
 	defer rm.releaseAll(locked)
 	if locked <= rm.mask {
-		return errInProgress
+		return errReplaced
 	}
 	n, passed, err := rm.verifyBuckets()
 	if err != nil {
@@ -247,11 +252,10 @@ func (t *table[K, V]) verifyOverflow(passed []uint64) error {
 		if c.moved() || c.overflow() == passed[i] || c&overflowMask == overflowMask {
 			continue
 		}
-		err := fmt.Errorf("hushmap: bucket %d: overflow count is %d, but %d entries probed past it (I3)", i, c.overflow(), passed[i])
-		if c.overflow() > passed[i] { // a deletion lowers the counts after it has released its locks
-			return inProgress{err}
+		if c.overflow() > passed[i] && t.traits.lowering.Load() != 0 {
+			return errLowering
 		}
-		return err
+		return fmt.Errorf("hushmap: bucket %d: overflow count is %d, but %d entries probed past it (I3)", i, c.overflow(), passed[i])
 	}
 	return nil
 }

@@ -146,10 +146,9 @@ type region struct {
 }
 
 var (
-	errForced  = errors.New("mem: made to fail by ForceFallback")
-	errNoFit   = errors.New("mem: size does not suit this kind of page")
-	errTooBig  = errors.New("mem: size is beyond the address space")
-	errNoPages = errors.New("mem: no such kind of page on this system")
+	errForced = errors.New("mem: made to fail by ForceFallback")
+	errNoFit  = errors.New("mem: size does not suit this kind of page")
+	errTooBig = errors.New("mem: size is beyond the address space")
 )
 
 // Alloc returns size bytes of zeroed memory. Size 0 is allowed.
