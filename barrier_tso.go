@@ -22,7 +22,7 @@ func loadWords[T any](src *T, _ *wordLayout) T {
 	return *src
 }
 
-// storeRelease publishes a header word: a plain store is a release store here, at a tenth of the cost of an exchange.
+// storeRelease publishes a header word: a plain store is a release store here, and no locked instruction.
 func storeRelease(p *atomic.Uint64, w uint64) {
 	*(*uint64)(unsafe.Pointer(p)) = w
 }

@@ -92,6 +92,8 @@ func WithoutShrink() Option {
 
 // WithHugePages says whether large tables of pointer-free slots ask the operating system for huge pages.
 //
+// It has no effect yet, as all tables are on the Go heap.
+//
 // Reason to exist: huge pages save TLB misses, but memory becomes resident 2 MiB at a time.
 // Errors: New panics if mode is not one of the HugePages constants.
 func WithHugePages(mode HugePages) Option {

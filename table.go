@@ -154,7 +154,7 @@ const (
 )
 
 // lookupHome finds key in its home bucket, in one look without a lock and without writing shared memory. Only hit and
-// absent are conclusions; moved means that lookup has to tell. Nine lookups in ten end here, so it is kept free of
+// absent are conclusions; moved means that lookup has to tell. Most lookups end here, so it is kept free of
 // loops over buckets and of calls.
 func (t *table[K, V]) lookupHome(key K, h uint64) (value V, r result) {
 	b := t.bucket(t.home(h))
