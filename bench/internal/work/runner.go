@@ -174,10 +174,12 @@ func runLanes[K comparable, V any](run func(peer.Block[K, V]) peer.Tally, lanes 
 	wg.Wait()
 }
 
+// run does blocks of operations until stop is set, and one at least: on a busy machine the time can be up before the
+// goroutine gets a processor, and a round that did nothing would be a division by zero, not a measurement.
 func (l *lane[K, V]) run(run func(peer.Block[K, V]) peer.Tally, stop *atomic.Bool) {
 	total := len(l.block.Ops)
 	l.start = time.Now()
-	for at := 0; !stop.Load(); {
+	for at := 0; l.done == 0 || !stop.Load(); {
 		next := min(at+blockOps, total)
 		l.tally.Add(run(l.block.Slice(at, next)))
 		l.done += uint64(next - at)
