@@ -1,0 +1,243 @@
+// Package arena keeps strings where the garbage collector does not count them:
+// thousands to a chunk, and a chunk is one object without pointers.
+//
+//	   Ref, 32 bits                    directory        chunks on the Go heap
+//	+----------------+------------+    +----------+
+//	| chunk index 17 | granule 15 |  0 | nothing  |     +-----+-----+-----+------+
+//	+-------+--------+-----+------+  1 | base ----+---->| rec | rec | rec | room |
+//	        |              |           +----------+     +-----+-----+-----+------+
+//	        +--------------|-------> 2 | base ----+---->+-----+---------+---+----+
+//	                       |           +----------+     | rec |   rec   |rec|room|
+//	                       |         3 | base     |     +-----+---------+---+----+
+//	                       |           +----------+           ^
+//	                       +------- times 8 bytes ------------+
+//
+//	record   | klen | key bytes | vlen | value bytes | zeroes up to a granule |
+//	                            '-- with values -----'
+//	length   one byte below 255; or the byte 255 and 8 bytes, little endian
+//
+// A granule is 8 bytes; records start at granules. A chunk index stands for
+// 256 KiB of address space. A chunk may be smaller than that (the first is 512
+// bytes). A record may have a chunk of its own, which may be larger: it takes
+// as many consecutive indices as it covers, and the Ref has the first of them.
+// Index 0 is no chunk's, so Ref 0 is no record's. It can be read all the same,
+// as an empty key and an empty value: a reader that meets a slot which is just
+// being cleared need not look at the Ref before it uses it.
+//
+// # Records never change
+//
+// A record is written once, by the goroutine that adds it, before that has the
+// Ref. Nothing is overwritten or given back one by one: Free only counts. So a
+// stale Ref leads to old bytes, and a string that Key or Value returned stays
+// good for ever: it points into its chunk, and that keeps the chunk, even if
+// the Arena is dropped. A chunk's memory goes when neither the Arena nor such a
+// string can be reached.
+//
+// # The contract of a Ref
+//
+// An Arena orders nothing between the goroutine that adds a record and one that
+// reads it. Whoever hands a Ref over must publish it with an atomic store (or
+// under a lock), and the other must take it with an atomic load: then the plain
+// stores that wrote the record and its chunk's directory entry, and the atomic
+// one that published the directory, all happen before the read. Only Valid takes
+// a number of any origin; all else is undefined for a Ref, other than 0, that did
+// not come from this Arena in that way.
+//
+// # Memory in use
+//
+//	Allocated   all chunks
+//	Used        the part of them given to records, each rounded up to granules
+//	Dead        the part of Used that was freed
+//
+// Used-Dead is what the living records take. Allocated-Used is the room in the
+// chunks being filled, and the tails of chunks that were left because the next
+// record did not fit: those count as neither used nor dead.
+package arena
+
+import (
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/hushmap/hushmap/internal/cacheline"
+)
+
+const (
+	granule       = 8                       // bytes, the unit of a Ref
+	granuleBits   = 15                      // of a Ref: the granule in the chunk
+	indexBits     = 32 - granuleBits        // of a Ref: the chunk index
+	chunkGranules = 1 << granuleBits        // the most that an index can address
+	chunkBytes    = chunkGranules * granule // 256 KiB
+	maxIndices    = 1 << indexBits          // 32 GiB of chunks
+
+	freeStep = 16 << 10 / granule // granules, see Free
+)
+
+// Ref is the place of a record: chunk index and granule in the chunk. 0 is no
+// record.
+type Ref uint32
+
+// Arena holds records. All methods may be called by any number of goroutines
+// at once. Make it with New; it must not be copied.
+type Arena struct {
+	// directory is the first element of bases, which has one for each index. It
+	// is all that readers look at; stored under mu, when a chunk is added.
+	directory atomic.Pointer[unsafe.Pointer]
+
+	values bool          // set by New: records have a value
+	mask   atomic.Uint32 // shards in use, less one; stored under mu, only grows
+	more   []shard       // shards 1 and up; set once, under mu, before mask is not 0
+
+	mu sync.Mutex // guards what follows
+	ledger
+
+	_     cacheline.Pad
+	first shard // shard 0
+}
+
+// shard is where some of the goroutines add, on a cache line of its own. It is
+// written by those goroutines, atomically; pos is replaced under Arena.mu.
+type shard struct {
+	pos  atomic.Uint64 // a position: the shard's chunk and how far it is filled
+	dead atomic.Uint64 // granules freed by goroutines of this shard
+	_    [cacheline.Size - 16]byte
+}
+
+// New returns an empty Arena, whose records have a value behind their key or
+// have not. It allocates no chunk.
+func New(values bool) *Arena {
+	a := &Arena{values: values}
+	a.limit = maxIndices
+	a.directory.Store(&directoryOfNone)
+	return a
+}
+
+// Add copies key into a record and returns its place. For an Arena without
+// values.
+//
+// The low bits of hint spread callers that run at the same time: pass what
+// differs between them and stays the same for each.
+//
+//   - Complexity: linear in the length of key, one atomic exchange; allocates
+//     only chunks.
+//   - Blocking: waits for others only while a chunk is made.
+//   - Errors: panics when the address space of 32 GiB is used up, dead records
+//     included. Nothing is changed then.
+func (a *Arena) Add(hint uint64, key string) Ref {
+	r, b := a.reserve(hint, granulesOf(fieldSize(key)))
+	putField(b, key)
+	return r
+}
+
+// AddPair copies key and value into a record and returns its place. For an
+// Arena with values; otherwise like Add.
+func (a *Arena) AddPair(hint uint64, key, value string) Ref {
+	r, b := a.reserve(hint, granulesOf(fieldSize(key)+fieldSize(value)))
+	putField(putField(b, key), value)
+	return r
+}
+
+// Copy copies record r of the Arena from, which has values if a has, and
+// returns the new record's place. Otherwise like Add.
+func (a *Arena) Copy(hint uint64, from *Arena, r Ref) Ref {
+	g := from.size(r)
+	to, b := a.reserve(hint, g)
+	copy(b, unsafe.Slice((*byte)(from.at(r)), g*granule))
+	return to
+}
+
+// Free counts record r as dead. Its bytes stay, and stay readable. The caller
+// sees to it that a record is freed once. It reports true now and then, each time
+// that some 16 KiB more have died: that is when to look at Usage.
+func (a *Arena) Free(hint uint64, r Ref) (look bool) {
+	g := a.size(r)
+	after := a.shard(hint).dead.Add(g)
+	return after/freeStep != (after-g)/freeStep
+}
+
+// Equal reports whether the key of record r is key.
+func (a *Arena) Equal(r Ref, key string) bool {
+	p, n := a.at(r), len(key)
+	if n > wordwise {
+		return field(p) == key
+	}
+	if int(*(*uint8)(p)) != n {
+		return false
+	}
+	p = unsafe.Add(p, shortHeader)
+	if n >= 8 {
+		return equalWords(p, unsafe.Pointer(unsafe.StringData(key)), n)
+	}
+	return equalFew(p, unsafe.Pointer(unsafe.StringData(key)), n)
+}
+
+// Key returns the key of record r. It aliases the chunk and is valid for ever.
+func (a *Arena) Key(r Ref) string {
+	return field(a.at(r))
+}
+
+// Value returns the value of record r, for an Arena with values. It aliases
+// the chunk and is valid for ever.
+func (a *Arena) Value(r Ref) string {
+	return field(second(a.at(r)))
+}
+
+// at returns the first byte of record r.
+//
+// No bounds are checked, and none need be. By the contract of a Ref, whoever has
+// r sees the directory that was published before r was given out, or a later
+// one, and directories only get longer: so it has an entry for r's index. The
+// entry is written before that directory is published, and never again. The chunk
+// behind it reaches to the record's end, or take had not reserved it.
+func (a *Arena) at(r Ref) unsafe.Pointer {
+	entry := uintptr(r>>granuleBits) * unsafe.Sizeof(unsafe.Pointer(nil))
+	base := *(*unsafe.Pointer)(unsafe.Add(unsafe.Pointer(a.directory.Load()), entry))
+	return unsafe.Add(base, uintptr(r%chunkGranules)*granule)
+}
+
+// size returns the granules of record r.
+func (a *Arena) size(r Ref) uint64 {
+	p := a.at(r)
+	n := fieldLen(p)
+	if a.values {
+		n += fieldLen(second(p))
+	}
+	return granulesOf(n)
+}
+
+// shard returns where a goroutine with this hint adds and counts.
+func (a *Arena) shard(hint uint64) *shard {
+	i := uint32(hint) & a.mask.Load()
+	if i == 0 {
+		return &a.first
+	}
+	return &a.more[i-1]
+}
+
+// reserve returns the place of g granules of zeroes, and their bytes.
+func (a *Arena) reserve(hint, g uint64) (Ref, []byte) {
+	s := a.shard(hint)
+	r := s.take(g)
+	if r == 0 {
+		r = a.extend(s, g)
+	}
+	return r, unsafe.Slice((*byte)(a.at(r)), g*granule)
+}
+
+// take reserves g granules of the shard's chunk, or returns 0 if they do not
+// fit.
+//
+// An atomic addition could not fail, but it would move the position past the
+// end of the chunk, and who then knows how much was used? With an exchange the
+// position is exact at any time, and so is Usage, even after a panic.
+func (s *shard) take(g uint64) Ref {
+	for {
+		pos := position(s.pos.Load())
+		if g > pos.room() {
+			return 0
+		}
+		if s.pos.CompareAndSwap(uint64(pos), uint64(pos)+g) {
+			return pos.ref()
+		}
+	}
+}

@@ -1,0 +1,220 @@
+package arena
+
+// How an Arena gets chunks, and what is known about them. Everything here
+// happens once per chunk, under Arena.mu; adding to a chunk takes no lock.
+//
+// A shard's chunk is replaced when a record does not fit. A record that would
+// take more than half of the replacement gets a chunk of its own instead, of
+// exactly its size, and the shard stays where it is. So no tail is longer than
+// half a chunk, and records of any size waste little.
+
+import (
+	"math/bits"
+	"runtime"
+	"unsafe"
+)
+
+const (
+	minChunk = 512 / granule // granules; a map of one key stays small
+
+	// maxShards bounds the shards. Two cores that add 20-byte keys without pause
+	// do not tell one shard from two: 20 ns an Add at best either way, most of it
+	// for touching new memory. Eight are for larger machines; what their chunks
+	// leave empty is bounded by perShard.
+	maxShards = 8
+
+	// perShard is how many granules there must be for each shard in use: 1 MiB.
+	// The room in the shards' chunks is then an eighth of all memory on average,
+	// and never more than a quarter. Below 2 MiB all goroutines share one shard.
+	perShard = 1 << 20 / granule
+)
+
+// limitMessage is the panic when chunk indices run out.
+const limitMessage = "hushmap: string keys and values of one map, with those deleted lately, exceed 32 GiB"
+
+// nothing is what Ref 0 leads to, and directoryOfNone the directory before there
+// is a chunk.
+var (
+	nothing         [granule]byte
+	directoryOfNone = unsafe.Pointer(&nothing)
+)
+
+// ledger is what an Arena knows about its chunks.
+type ledger struct {
+	bases     []unsafe.Pointer // by index: the chunk's first byte, or nil; the directory
+	extents   []extent         // by index
+	limit     int              // indices; less than maxIndices only in tests
+	chunks    int
+	allocated uint64 // granules of all chunks
+	sealed    uint64 // granules used in chunks that are no shard's any more
+}
+
+// extent is the size of a chunk and of its used part, in granules. While a
+// shard fills the chunk, the used part is in the shard's position only.
+type extent struct{ size, used uint64 }
+
+// position says where a shard adds next:
+//
+//	| chunk index, 32 bits | end, 16 bits | offset, 16 bits |
+//
+// where end is the size of the chunk and end and offset count granules. They
+// never exceed 1<<15. Position 0 has no chunk and no room.
+type position uint64
+
+// newPosition returns the position of an offset in a chunk.
+func newPosition(index int, end, offset uint64) position {
+	return position(uint64(index)<<32 | end<<16 | offset)
+}
+
+func (p position) index() int     { return int(p >> 32) }
+func (p position) offset() uint64 { return uint64(p) & 0xffff }
+func (p position) room() uint64   { return uint64(p)>>16&0xffff - uint64(p)&0xffff }
+func (p position) ref() Ref       { return Ref(p>>32)<<granuleBits | Ref(p&0xffff) }
+
+// extend reserves g granules for a shard whose chunk has no room for them.
+func (a *Arena) extend(s *shard, g uint64) Ref {
+	var own []byte
+	if g > chunkGranules/2 {
+		own = make([]byte, g*granule) // before the lock: it may take long
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if own != nil {
+		return a.addOwn(own)
+	}
+	if r := s.take(g); r != 0 { // somebody else replaced the chunk
+		return r
+	}
+	size := a.nextSize()
+	if g > size/2 {
+		return a.addOwn(make([]byte, g*granule))
+	}
+	i := a.addChunk(make([]byte, size*granule), 0)
+	a.seal(position(s.pos.Swap(uint64(newPosition(i, size, g)))))
+	a.spread()
+	return newPosition(i, size, 0).ref()
+}
+
+// nextSize returns the granules of the next chunk for a shard: as many as
+// there are, so that the room left stays in proportion.
+func (a *Arena) nextSize() uint64 {
+	return min(max(floorPowerOfTwo(a.allocated), minChunk), chunkGranules)
+}
+
+// addOwn adds the chunk of a single record.
+func (a *Arena) addOwn(chunk []byte) Ref {
+	used := uint64(len(chunk)) / granule
+	i := a.addChunk(chunk, used)
+	a.sealed += used
+	a.spread()
+	return newPosition(i, 0, 0).ref()
+}
+
+// addChunk adds a chunk to the directory and returns its index. Readers rely on
+// the order: first the entry, then the directory that has it, and only after
+// that a Ref which needs it.
+func (a *Arena) addChunk(chunk []byte, used uint64) int {
+	size := uint64(len(chunk)) / granule
+	covered := (size + chunkGranules - 1) / chunkGranules
+	if a.bases == nil {
+		a.bases = append(make([]unsafe.Pointer, 0, 8), directoryOfNone)
+		a.extents = make([]extent, 1, 2)
+	}
+	i := len(a.bases)
+	if covered > uint64(a.limit-i) {
+		panic(limitMessage)
+	}
+	// append writes behind what readers have a use for, or copies.
+	a.bases = append(a.bases, unsafe.Pointer(unsafe.SliceData(chunk)))
+	a.bases = append(a.bases, make([]unsafe.Pointer, covered-1)...)
+	a.extents = append(a.extents, extent{size, used})
+	a.extents = append(a.extents, make([]extent, covered-1)...)
+	a.directory.Store(unsafe.SliceData(a.bases))
+	a.chunks++
+	a.allocated += size
+	return i
+}
+
+// seal records the last position in a chunk that no shard has any more.
+func (a *Arena) seal(last position) {
+	a.extents[last.index()].used = last.offset()
+	a.sealed += last.offset()
+}
+
+// spread takes more shards into use as the Arena grows.
+func (a *Arena) spread() {
+	n := floorPowerOfTwo(min(a.allocated/perShard, maxShards))
+	if n < 2 {
+		return
+	}
+	if a.more == nil {
+		a.more = make([]shard, floorPowerOfTwo(uint64(min(2*runtime.GOMAXPROCS(0)-1, maxShards)))-1)
+	}
+	a.mask.Store(uint32(min(n, uint64(len(a.more)+1)) - 1))
+}
+
+// floorPowerOfTwo returns the greatest power of two up to n, or 0 for 0.
+func floorPowerOfTwo(n uint64) uint64 {
+	if n == 0 {
+		return 0
+	}
+	return 1 << (bits.Len64(n) - 1)
+}
+
+// Usage is the memory of an Arena, in bytes, as the package comment explains.
+type Usage struct {
+	Chunks    int
+	Allocated uint64
+	Used      uint64
+	Dead      uint64
+}
+
+// Usage returns the memory in use: exactly when nobody adds or frees, and with
+// Dead <= Used <= Allocated always. It takes constant time and, briefly, the
+// lock under which chunks are made.
+func (a *Arena) Usage() Usage {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	// Dead first: what was freed by now was used by now.
+	dead := a.first.dead.Load()
+	for i := range a.more {
+		dead += a.more[i].dead.Load()
+	}
+	used := a.sealed + position(a.first.pos.Load()).offset()
+	for i := range a.more {
+		used += position(a.more[i].pos.Load()).offset()
+	}
+	return Usage{a.chunks, a.allocated * granule, used * granule, dead * granule}
+}
+
+// Valid reports whether r lies in the used part of a chunk and the bytes there
+// are a whole record. It takes any r, and is for checking a structure: it cannot
+// know whether a record really starts there. While others add, the bytes at an r
+// that was not published as its contract says may be in the making.
+func (a *Arena) Valid(r Ref) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	i, offset := int(r>>granuleBits), uint64(r%chunkGranules)
+	if i >= len(a.bases) || a.bases[i] == nil {
+		return false
+	}
+	used := a.usedOf(i)
+	if offset >= used {
+		return false
+	}
+	chunk := unsafe.Slice((*byte)(a.bases[i]), used*granule)
+	return fits(chunk[offset*granule:], a.values)
+}
+
+// usedOf returns the used granules of chunk i.
+func (a *Arena) usedOf(i int) uint64 {
+	if pos := position(a.first.pos.Load()); pos.index() == i {
+		return pos.offset()
+	}
+	for s := range a.more {
+		if pos := position(a.more[s].pos.Load()); pos.index() == i {
+			return pos.offset()
+		}
+	}
+	return a.extents[i].used
+}
