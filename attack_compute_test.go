@@ -68,7 +68,7 @@ func TestAttackWatchLostByReseed(t *testing.T) {
 			if runs++; runs == watchAfter+2 {
 				m.core.mu.Lock()
 				rm := m.core.read.Load()
-				next := m.core.resizeLocked(rm, rm.buckets(), hash.NewSeed())
+				next := m.core.resizeLocked(rm, rm.buckets(), hash.NewSeed(), rm.traits)
 				m.core.mu.Unlock()
 				if next == nil {
 					t.Error("no rebuild")

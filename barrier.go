@@ -70,12 +70,12 @@ func (c control) lowered() control {
 }
 
 // observe is a reader's first look at a bucket (I6): nothing it loads afterwards is older than the result.
-func (b *bucket[K, V]) observe() control {
+func (b *bucket[S, V]) observe() control {
 	return control(b.control.Load())
 }
 
 // observeTophash loads the candidates; whoever sees a byte sees the slot that was stored before it (I3).
-func (b *bucket[K, V]) observeTophash() uint64 {
+func (b *bucket[S, V]) observeTophash() uint64 {
 	w := b.tophash.Load()
 	if invariants {
 		step(stepObserved)
@@ -85,7 +85,7 @@ func (b *bucket[K, V]) observeTophash() uint64 {
 
 // unchanged is a reader's last look (I6): if it reports true, all words loaded since c was observed belong
 // together, and at this moment they were current.
-func (b *bucket[K, V]) unchanged(c control) bool {
+func (b *bucket[S, V]) unchanged(c control) bool {
 	if invariants {
 		step(stepCopied)
 	}
@@ -93,7 +93,7 @@ func (b *bucket[K, V]) unchanged(c control) bool {
 }
 
 // settled is unchanged for values: in addition no wide value was being written, and the bucket was not evacuated.
-func (b *bucket[K, V]) settled(c control) bool {
+func (b *bucket[S, V]) settled(c control) bool {
 	if invariants {
 		step(stepCopied)
 	}
@@ -102,7 +102,7 @@ func (b *bucket[K, V]) settled(c control) bool {
 
 // tryLock takes the bucket's lock, or reports why it could not: free is false if another holds it or the bucket
 // has moved.
-func (b *bucket[K, V]) tryLock() (free bool) {
+func (b *bucket[S, V]) tryLock() (free bool) {
 	c := b.control.Load()
 	if control(c)&(controlLock|controlMoved) != 0 || !b.control.CompareAndSwap(c, c|uint64(controlLock)) {
 		return false
@@ -114,7 +114,7 @@ func (b *bucket[K, V]) tryLock() (free bool) {
 }
 
 // lock takes the bucket's lock, waiting for its holder. It reports false, holding nothing, if the bucket has moved.
-func (b *bucket[K, V]) lock() bool {
+func (b *bucket[S, V]) lock() bool {
 	for n := 0; !b.tryLock(); n++ {
 		if b.observe().moved() {
 			return false
@@ -127,22 +127,22 @@ func (b *bucket[K, V]) lock() bool {
 // unlock releases the lock. Whoever locks the bucket next sees all that was done under it. It is a full fence: what
 // this goroutine loads afterwards is not older than what it published before, or two goroutines that each store one
 // key and then load the other's could both find nothing.
-func (b *bucket[K, V]) unlock() {
+func (b *bucket[S, V]) unlock() {
 	b.control.Store(uint64(b.controlLocked() &^ controlLock))
 }
 
 // release is unlock without the fence: for a caller that has published nothing, or has executed a locked instruction
 // since.
-func (b *bucket[K, V]) release() {
+func (b *bucket[S, V]) release() {
 	b.publishControl(b.controlLocked() &^ controlLock)
 }
 
 // tophashLocked and controlLocked are the header words as the holder of the lock sees them: nobody else changes them.
-func (b *bucket[K, V]) tophashLocked() uint64  { return b.tophash.Load() }
-func (b *bucket[K, V]) controlLocked() control { return control(b.control.Load()) }
+func (b *bucket[S, V]) tophashLocked() uint64  { return b.tophash.Load() }
+func (b *bucket[S, V]) controlLocked() control { return control(b.control.Load()) }
 
 // publishTophash makes a slot's entry visible or invisible to readers.
-func (b *bucket[K, V]) publishTophash(w uint64) {
+func (b *bucket[S, V]) publishTophash(w uint64) {
 	storeRelease(&b.tophash, w)
 	if invariants {
 		step(stepTophashPublished)
@@ -150,12 +150,12 @@ func (b *bucket[K, V]) publishTophash(w uint64) {
 }
 
 // publishControl replaces the control word of a bucket whose lock the caller holds.
-func (b *bucket[K, V]) publishControl(c control) {
+func (b *bucket[S, V]) publishControl(c control) {
 	storeRelease(&b.control, uint64(c))
 }
 
 // bump publishes a new version (I4). It stands between an entry's disappearance and the reuse of its words.
-func (b *bucket[K, V]) bump() {
+func (b *bucket[S, V]) bump() {
 	storeFenced(&b.control, uint64(b.controlLocked()+versionOne))
 	if invariants {
 		step(stepVersionPublished)
@@ -163,61 +163,101 @@ func (b *bucket[K, V]) bump() {
 }
 
 // beginWriting and endWriting enclose a wide value's overwrite in place (I5). Readers that overlap it retry.
-func (b *bucket[K, V]) beginWriting() {
+func (b *bucket[S, V]) beginWriting() {
 	storeFenced(&b.control, uint64(b.controlLocked()|controlWriting))
 	if invariants {
 		step(stepWriting)
 	}
 }
 
-func (b *bucket[K, V]) endWriting() {
+func (b *bucket[S, V]) endWriting() {
 	b.publishControl(b.controlLocked()&^controlWriting + versionOne)
 }
 
 // storeSlot writes an entry into a free slot, where no reader looks before publishTophash (I3).
-func (b *bucket[K, V]) storeSlot(tr *traits[K], i int, key K, value V) {
+func (b *bucket[S, V]) storeSlot(tr *traits, i int, key S, value V) {
 	s := b.slot(i)
-	storeWords(&s.k, key, &tr.key)
-	storeWords(&s.v, value, &tr.value)
+	storeWords(&s.k, key, tr, keyPart)
+	storeWords(&s.v, value, tr, valuePart)
 	if invariants {
 		step(stepSlotStored)
 	}
 }
 
 // storeValue overwrites a value: one store for a value in place, several between beginWriting and endWriting.
-func (b *bucket[K, V]) storeValue(tr *traits[K], i int, value V) {
-	storeWords(&b.slot(i).v, value, &tr.value)
+func (b *bucket[S, V]) storeValue(tr *traits, i int, value V) {
+	storeWords(&b.slot(i).v, value, tr, valuePart)
 }
 
-// clearSlot drops the pointers of a removed entry, after bump (I4).
-func (b *bucket[K, V]) clearSlot(tr *traits[K], i int) {
-	if tr.hasPointers {
-		var key K
+// clearSlot drops the pointers of a removed entry, after bump (I4). A ref stays: readers who are late may follow it.
+func (b *bucket[S, V]) clearSlot(tr *traits, i int) {
+	s := b.slot(i)
+	if tr.key.pointers != nil {
+		var key S
+		storeWords(&s.k, key, tr, keyPart)
+	}
+	if tr.value.pointers != nil {
 		var value V
-		s := b.slot(i)
-		storeWords(&s.k, key, &tr.key)
-		storeWords(&s.v, value, &tr.value)
+		storeWords(&s.v, value, tr, valuePart)
 	}
 }
 
 // loadKey copies a key out of a slot. It may be torn until unchanged says otherwise.
-func (b *bucket[K, V]) loadKey(tr *traits[K], i int) K {
-	return loadWords(&b.slot(i).k, &tr.key)
+func (b *bucket[S, V]) loadKey(tr *traits, i int) S {
+	return loadWords(&b.slot(i).k, tr, keyPart)
 }
 
 // loadValue copies a value out of a slot. It may be torn until settled says otherwise.
-func (b *bucket[K, V]) loadValue(tr *traits[K], i int) V {
-	return loadWords(&b.slot(i).v, &tr.value)
+func (b *bucket[S, V]) loadValue(tr *traits, i int) V {
+	return loadWords(&b.slot(i).v, tr, valuePart)
 }
 
 // slot returns the slot's address; i is 0..7, so the bounds check is not needed.
-func (b *bucket[K, V]) slot(i int) *slot[K, V] {
-	return (*slot[K, V])(unsafe.Add(unsafe.Pointer(&b.slots), uintptr(i)*unsafe.Sizeof(b.slots[0])))
+func (b *bucket[S, V]) slot(i int) *slot[S, V] {
+	return (*slot[S, V])(unsafe.Add(unsafe.Pointer(&b.slots), uintptr(i)*unsafe.Sizeof(b.slots[0])))
 }
 
 // bucketAt returns bucket i of the array at base; the caller has masked i.
-func bucketAt[K comparable, V any](base unsafe.Pointer, i uint64) *bucket[K, V] {
-	return (*bucket[K, V])(unsafe.Add(base, uintptr(i)*unsafe.Sizeof(bucket[K, V]{})))
+func bucketAt[S comparable, V any](base unsafe.Pointer, i uint64) *bucket[S, V] {
+	return (*bucket[S, V])(unsafe.Add(base, uintptr(i)*unsafe.Sizeof(bucket[S, V]{})))
+}
+
+// refs and records are how a bucket is to be seen whose slots hold refs, with a value (byRef) or without (byRecord). The
+// header is the same either way, which is why most of the engine can do with *bucket[K, V].
+func (b *bucket[K, V]) refs() *bucket[ref, V] { return (*bucket[ref, V])(unsafe.Pointer(b)) }
+
+func (b *bucket[K, V]) records() *bucket[ref, nothing] {
+	return (*bucket[ref, nothing])(unsafe.Pointer(b))
+}
+
+// loadRef copies a ref out of a slot. It may be torn where it is two words, but even then it leads to a record.
+func (b *bucket[K, V]) loadRef(tr *traits, i int) ref {
+	if stringSized[V]() && tr.stored == byRecord {
+		return b.records().loadKey(tr, i)
+	}
+	return b.refs().loadKey(tr, i)
+}
+
+// storeRef puts another record of the same key into a slot, by one store: where a ref is two words, the one with the
+// hash stays what it was.
+func (b *bucket[K, V]) storeRef(tr *traits, i int, r ref) {
+	storeWords(&b.records().slot(i).k, r, tr, keyPart)
+}
+
+// keyOf returns a string as the K that it is; see storageOf.
+func keyOf[K any](s string) (key K) {
+	*(*string)(unsafe.Pointer(&key)) = s
+	return key
+}
+
+// stringOf returns a key or value of kind string as a string.
+func stringOf[T any](s *T) string { return *(*string)(unsafe.Pointer(s)) }
+
+// here is a number that goroutines have in common by chance only, and that does not change while one stays in the same
+// function: where its stack is. It spreads what several goroutines write over cache lines.
+func here() uint64 {
+	var local byte
+	return uint64(uintptr(unsafe.Pointer(&local))>>11) * 0x9e3779b97f4a7c15 >> 32
 }
 
 // pause waits a little before try n: it spins while the holder is likely running, then lets other goroutines run,

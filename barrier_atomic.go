@@ -19,7 +19,8 @@ type cell[T any] struct {
 
 // storeWords writes a slot's key or value, one atomic store per word. Pointers are stored as pointers, with the
 // GC's write barrier.
-func storeWords[T any](dst *T, src T, l *wordLayout) {
+func storeWords[T any](dst *T, src T, tr *traits, p part) {
+	l := tr.layout(p)
 	c := cell[T]{v: src}
 	from, to := unsafe.Pointer(&c.v), unsafe.Pointer(dst)
 	for i, offset := 0, uintptr(0); offset < l.size; i, offset = i+1, offset+wordSize {
@@ -33,7 +34,8 @@ func storeWords[T any](dst *T, src T, l *wordLayout) {
 
 // loadWords reads a slot's key or value, one atomic load per word. A wider copy may be torn; the caller checks
 // the version before it looks into it.
-func loadWords[T any](src *T, l *wordLayout) T {
+func loadWords[T any](src *T, tr *traits, p part) T {
+	l := tr.layout(p)
 	var c cell[T]
 	from, to := unsafe.Pointer(src), unsafe.Pointer(&c.v)
 	for i, offset := 0, uintptr(0); offset < l.size; i, offset = i+1, offset+wordSize {

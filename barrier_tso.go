@@ -12,13 +12,13 @@ const wordAtomic = false
 
 // storeWords writes a slot's key or value. On a machine with total store order a plain typed assignment suffices:
 // stores become visible in program order, a scalar is one MOV, and the compiler adds the GC's write barriers.
-func storeWords[T any](dst *T, src T, _ *wordLayout) {
+func storeWords[T any](dst *T, src T, _ *traits, _ part) {
 	*dst = src
 }
 
 // loadWords reads a slot's key or value: loads happen in program order, and a scalar is one MOV. A wider copy may
 // be torn; the caller checks the version before it looks into it.
-func loadWords[T any](src *T, _ *wordLayout) T {
+func loadWords[T any](src *T, _ *traits, _ part) T {
 	return *src
 }
 

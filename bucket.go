@@ -9,7 +9,8 @@
 //	  |   clearSlot      bump     publishTophash  |
 //	  +-------------- <-------- <-----------------+
 //
-// Functions ending in Locked expect the bucket's lock to be held by the caller and leave it held.
+// Functions ending in Locked expect the bucket's lock to be held by the caller and leave it held. Those of a bucket[S, V]
+// deal with stored keys, refs or keys; those of a bucket[K, V] with keys, wherever they are stored.
 
 package hushmap
 
@@ -32,14 +33,14 @@ func tophash(h uint64) uint8 {
 
 // find returns the slot of key, or -1, and the control word under which that was true (I6, I7). The caller need
 // not hold the lock, and looks at moved and overflow of the result.
-func (b *bucket[K, V]) find(tr *traits[K], key K, th uint8) (slot int, c control) {
+func (b *bucket[K, V]) find(tr *traits, key K, h uint64) (slot int, c control) {
 	for n := 0; ; n++ {
 		c = b.observe()
-		match := swar.Match(b.observeTophash(), th)
+		match := swar.Match(b.observeTophash(), tophash(h))
 		if match == 0 {
 			return -1, c
 		}
-		if slot, ok := b.findAmong(tr, key, match, c); ok {
+		if slot, ok := b.findAmong(tr, key, h, match, c); ok {
 			return slot, c
 		}
 		pause(n)
@@ -47,9 +48,15 @@ func (b *bucket[K, V]) find(tr *traits[K], key K, th uint8) (slot int, c control
 }
 
 // findAmong is find for the slots in match. It reports false if the bucket changed meanwhile.
-func (b *bucket[K, V]) findAmong(tr *traits[K], key K, match uint64, c control) (slot int, ok bool) {
+func (b *bucket[K, V]) findAmong(tr *traits, key K, h, match uint64, c control) (slot int, ok bool) {
 	for ; match != 0; match = swar.Next(match) {
 		i := swar.First(match)
+		if stringSized[K]() && tr.stored != inSlot {
+			if b.refers(tr, i, key, h) {
+				return i, b.unchanged(c)
+			}
+			continue
+		}
 		k := b.loadKey(tr, i)
 		if unsafe.Sizeof(key) > wordSize && !b.unchanged(c) {
 			return -1, false // a torn string or interface must not be looked into (I6)
@@ -61,10 +68,22 @@ func (b *bucket[K, V]) findAmong(tr *traits[K], key K, match uint64, c control) 
 	return -1, b.unchanged(c)
 }
 
+// refers reports whether slot i has a ref to key. No lock is needed: a ref may be outdated, or torn where it is two
+// words, but whatever was published in this table leads to a whole record of its arena.
+func (b *bucket[K, V]) refers(tr *traits, i int, key K, h uint64) bool {
+	r := b.loadRef(tr, i)
+	return r.mayBe(h) && tr.arena.Equal(r.at(), stringOf(&key))
+}
+
 // findLocked is find for the holder of the lock, for whom nothing changes.
-func (b *bucket[K, V]) findLocked(tr *traits[K], key K, th uint8) (slot int) {
-	for match := swar.Match(b.tophashLocked(), th); match != 0; match = swar.Next(match) {
-		if i := swar.First(match); b.loadKey(tr, i) == key {
+func (b *bucket[K, V]) findLocked(tr *traits, key K, h uint64) (slot int) {
+	for match := swar.Match(b.tophashLocked(), tophash(h)); match != 0; match = swar.Next(match) {
+		i := swar.First(match)
+		if stringSized[K]() && tr.stored != inSlot {
+			if b.refers(tr, i, key, h) {
+				return i
+			}
+		} else if b.loadKey(tr, i) == key {
 			return i
 		}
 	}
@@ -73,26 +92,26 @@ func (b *bucket[K, V]) findLocked(tr *traits[K], key K, th uint8) (slot int) {
 
 // lacks reports whether the bucket's header alone says that no table has a key with the tophash byte th whose home
 // the bucket is (I7). It takes no lock.
-func (b *bucket[K, V]) lacks(th uint8) bool {
+func (b *bucket[S, V]) lacks(th uint8) bool {
 	c := b.observe()
 	return c&(overflowMask|controlMoved) == 0 && swar.Match(b.observeTophash(), th) == 0
 }
 
 // insertLocked puts an entry into a free slot (I3).
-func (b *bucket[K, V]) insertLocked(tr *traits[K], i int, th uint8, key K, value V) {
+func (b *bucket[S, V]) insertLocked(tr *traits, i int, th uint8, key S, value V) {
 	b.storeSlot(tr, i, key, value)
 	b.publishTophash(swar.With(b.tophashLocked(), i, th))
 }
 
 // removeLocked frees a slot (I4).
-func (b *bucket[K, V]) removeLocked(tr *traits[K], i int) {
+func (b *bucket[S, V]) removeLocked(tr *traits, i int) {
 	b.publishTophash(swar.With(b.tophashLocked(), i, 0))
 	b.bump()
 	b.clearSlot(tr, i)
 }
 
 // overwriteLocked replaces the value in slot i (I5) and returns the slot the entry is in now.
-func (b *bucket[K, V]) overwriteLocked(tr *traits[K], i int, value V) int {
+func (b *bucket[S, V]) overwriteLocked(tr *traits, i int, value V) int {
 	if tr.inPlace {
 		b.storeValue(tr, i, value)
 		return i
@@ -114,7 +133,7 @@ func (b *bucket[K, V]) overwriteLocked(tr *traits[K], i int, value V) int {
 }
 
 // raiseLocked counts one more entry that probed past the bucket, before that entry is published (I3).
-func (b *bucket[K, V]) raiseLocked() {
+func (b *bucket[S, V]) raiseLocked() {
 	b.publishControl(b.controlLocked().raised())
 	if invariants {
 		step(stepRaised)
@@ -122,7 +141,7 @@ func (b *bucket[K, V]) raiseLocked() {
 }
 
 // lowerLocked takes back one raiseLocked, after the entry is gone (I3).
-func (b *bucket[K, V]) lowerLocked() {
+func (b *bucket[S, V]) lowerLocked() {
 	b.publishControl(b.controlLocked().lowered())
 	if invariants {
 		step(stepLowered)
@@ -131,7 +150,7 @@ func (b *bucket[K, V]) lowerLocked() {
 
 // freezeUnlock sets moved and a new version in one store and releases the lock; nothing in the bucket changes
 // afterwards (I8).
-func (b *bucket[K, V]) freezeUnlock() {
+func (b *bucket[S, V]) freezeUnlock() {
 	c := b.controlLocked()
 	b.publishControl((c | controlMoved) - controlLock + versionOne)
 	if invariants {

@@ -59,8 +59,7 @@ func (c *core[K, V]) applyWatched(own *watch[K], key K, old V, loaded bool, valu
 			rm.release(&p)
 			return true
 		case loaded:
-			rm.overwriteLocked(&p, value)
-			rm.unlock(&p)
+			c.overwriteUnlock(rm, &p, key, value)
 			return true
 		case c.insertUnlock(rm, &p, key, value):
 			return true
@@ -78,7 +77,7 @@ func (c *core[K, V]) stillLocked(rm *readMap[K, V], p *place[K, V], old *V, load
 		return true
 	}
 	now := rm.valueLocked(p)
-	return rm.traits.value.same(unsafe.Pointer(&now), unsafe.Pointer(old))
+	return rm.traits.whole.same(unsafe.Pointer(&now), unsafe.Pointer(old))
 }
 
 // compute is Map.Compute. The function runs until what it was given is still true when it returns.

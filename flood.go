@@ -4,6 +4,8 @@
 package hushmap
 
 import (
+	"runtime"
+
 	"github.com/hushmap/hushmap/internal/hash"
 	"github.com/hushmap/hushmap/internal/swar"
 )
@@ -29,7 +31,7 @@ func (c *core[K, V]) suspect(rm *readMap[K, V], home uint64) {
 		return
 	}
 	if helps {
-		c.resizeLocked(rm, rm.buckets(), seed)
+		c.resizeLocked(rm, rm.buckets(), seed, rm.traits)
 		return
 	}
 	next := *rm
@@ -47,7 +49,7 @@ func (rm *readMap[K, V]) scatters(home uint64, seed hash.Seed) bool {
 		b := rm.bucket((home + n) & rm.mask)
 		c := b.observe()
 		for f := swar.Full(b.observeTophash()); f != 0; f = swar.Next(f) {
-			key := b.loadKey(rm.traits, swar.First(f))
+			key := rm.loadKey(b, swar.First(f))
 			if !b.unchanged(c) {
 				break // never look into a torn key (I6); a sample is enough
 			}
@@ -55,5 +57,6 @@ func (rm *readMap[K, V]) scatters(home uint64, seed hash.Seed) bool {
 			homes[other.home(other.hash(key))] = struct{}{}
 		}
 	}
+	runtime.KeepAlive(rm)
 	return len(homes) > entries/4
 }

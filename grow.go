@@ -20,6 +20,11 @@ import (
 	"github.com/hushmap/hushmap/internal/swar"
 )
 
+// checkSlack bounds what a striped length counter does not notice: a table may exceed its limit by one part in so many
+// before an insertion compares the two. With 16 a table of 256 buckets is compared at every 12th insertion or so of a
+// goroutine; with 64 it was every third, and adding up the stripes was a third of the time of a write.
+const checkSlack = 16
+
 // evacuation is a table on its way out and the progress made so far.
 type evacuation[K comparable, V any] struct {
 	table[K, V]             // the old table; immutable
@@ -40,7 +45,7 @@ func (e *evacuation[K, V]) done() bool { return e.frozen.Load() == e.buckets() }
 // table, and the few between two looks at the length. A table twice as large always does, as insertions stop at its
 // limit (crowded).
 func fits(length int, old, n uint64) bool {
-	return n > old || uint64(length)+old+n+n/8 <= n*bucketSlots
+	return n > old || uint64(length)+old+n+n*slotLimit/checkSlack <= n*bucketSlots
 }
 
 // evacuate moves the entries of old bucket i, if nobody has yet. It waits for the bucket's lock if wait is set, else
@@ -53,11 +58,11 @@ func (e *evacuation[K, V]) evacuate(i uint64, wait bool) {
 	if wait && !b.lock() || !wait && !b.tryLock() {
 		return
 	}
-	var hashes [bucketSlots]uint64
-	living := e.rehashLocked(i, &hashes)
+	var next [bucketSlots]nextPlace
+	living := e.prepareLocked(i, &next)
 	for ; living != 0; living = swar.Next(living) {
 		s := swar.First(living)
-		e.adopt(b.loadKey(e.traits, s), b.loadValue(e.traits, s), hashes[s])
+		e.adopt(b, s, next[s])
 		if invariants {
 			step(stepAdopted)
 		}
@@ -66,12 +71,18 @@ func (e *evacuation[K, V]) evacuate(i uint64, wait bool) {
 	e.frozen.Add(1)
 }
 
-// rehashLocked computes the hashes that the entries of bucket i have in the new table. All of them come before the
-// first entry moves: a user's hasher that panics leaves the bucket as it was, and unlocked.
-func (e *evacuation[K, V]) rehashLocked(i uint64, hashes *[bucketSlots]uint64) (living uint64) {
+// nextPlace is what an entry has in the new table.
+type nextPlace struct {
+	hash uint64
+	ref  ref // where keys are in an arena
+}
+
+// prepareLocked finds out what the entries of bucket i have in the new table. All of that comes before the first
+// entry moves: a user's hasher that panics, or an arena that is full, leaves the bucket as it was, and unlocked.
+func (e *evacuation[K, V]) prepareLocked(i uint64, next *[bucketSlots]nextPlace) (living uint64) {
 	b := e.bucket(i)
 	w := b.observeTophash()
-	finished := e.hashed != hashCustom
+	finished := false
 	defer func() {
 		if !finished {
 			b.release()
@@ -80,14 +91,23 @@ func (e *evacuation[K, V]) rehashLocked(i uint64, hashes *[bucketSlots]uint64) (
 	living = swar.Full(w)
 	for f := living; f != 0; f = swar.Next(f) {
 		s := swar.First(f)
-		hashes[s] = e.rehash(i, swar.Byte(w, s), b.loadKey(e.traits, s))
+		next[s].hash = e.rehash(i, s, swar.Byte(w, s))
+		if e.inArena() {
+			next[s].ref = e.adoptRef(b.loadRef(e.traits, s), next[s].hash)
+		}
 	}
 	finished = true
 	return living
 }
 
-// rehash returns the hash in the new table of an entry of old bucket i.
-func (e *evacuation[K, V]) rehash(i uint64, th uint8, key K) uint64 {
+// rehash returns the hash in the new table of the entry in slot s of old bucket i. A ref keeps the hash for as long as
+// the seed stays.
+func (e *evacuation[K, V]) rehash(i uint64, s int, th uint8) uint64 {
+	b := e.bucket(i)
+	if e.inArena() && e.seed == e.to.seed {
+		return b.loadRef(e.traits, s).hash(th)
+	}
+	key := e.loadKey(b, s)
 	if e.traits.irreflexive && key != key {
 		_, h := e.homeOf(i, th, key)
 		return h
@@ -95,11 +115,19 @@ func (e *evacuation[K, V]) rehash(i uint64, th uint8, key K) uint64 {
 	return e.to.hash(key)
 }
 
-// adopt inserts an entry into the new table, which has none for its key (I9).
-func (e *evacuation[K, V]) adopt(key K, value V, h uint64) {
+// adopt inserts the entry in slot s of old bucket b into the new table, which has none for its key (I9).
+func (e *evacuation[K, V]) adopt(b *bucket[K, V], s int, next nextPlace) {
+	var key K
+	if !e.inArena() {
+		key = e.loadKey(b, s)
+	}
+	var value V
+	if !e.inRecords() {
+		value = e.loadValue(b, s)
+	}
 	for n := 0; ; n++ {
-		home := e.to.home(h)
-		p := place[K, V]{hash: h, home: home, bucket: home, slot: -1}
+		home := e.to.home(next.hash)
+		p := place[K, V]{hash: next.hash, home: home, bucket: home, slot: -1, ref: next.ref}
 		if !e.to.bucket(home).lock() {
 			panic("hushmap: corrupted: a bucket was evacuated before the table before it")
 		}
@@ -108,10 +136,19 @@ func (e *evacuation[K, V]) adopt(key K, value V, h uint64) {
 			return
 		}
 		if key != key {
-			h = rand.Uint64() // its neighbourhood is full up to maxDisplacement
+			next.hash = rand.Uint64() // its neighbourhood is full up to maxDisplacement
 		}
 		pause(n)
 	}
+}
+
+// adoptRef returns the ref that a string has in the new table. If that has an arena of its own, the bytes move there.
+func (e *evacuation[K, V]) adoptRef(r ref, h uint64) ref {
+	at := r.at()
+	if to := e.to.traits.arena; to != e.traits.arena {
+		at = to.Copy(here(), e.traits.arena, at)
+	}
+	return newRef(h, at)
 }
 
 // evacuatePath evacuates every old bucket that key could be in (I9).

@@ -8,6 +8,9 @@
 //	| ...            | ...            |           on an 8-byte boundary
 //	| value 7        | key 7          |
 //	+----------------+----------------+
+//
+// A key of kind string lies in an arena, and its slot holds a ref to it in the place of the key: eight bytes without
+// a pointer. In a Bytes the value lies behind the key, and the slot holds nothing but the ref.
 
 package hushmap
 
@@ -17,28 +20,97 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"github.com/hushmap/hushmap/internal/arena"
 	"github.com/hushmap/hushmap/internal/hash"
 )
 
 const bucketSlots = 8
 
-// slot is one key and one value. The zero-length arrays force 8-byte alignment, also on 32-bit machines. The key
-// comes last because a zero-size last field would cost eight bytes, and maps used as sets have zero-size values.
-type slot[K comparable, V any] struct {
+// slot is one stored key (the key itself, or a ref) and one value. The zero-length arrays force 8-byte alignment, also
+// on 32-bit machines. The key comes last because a zero-size last field would cost eight bytes, and maps used as sets
+// have zero-size values.
+type slot[S comparable, V any] struct {
 	_ [0]atomic.Uint64
 	v V
 	_ [0]atomic.Uint64
-	k K
+	k S
 }
 
-type bucket[K comparable, V any] struct {
+type bucket[S comparable, V any] struct {
 	tophash atomic.Uint64 // written under the lock; read by anyone
 	control atomic.Uint64 // see control; written under the lock, except for the lock bit; read by anyone
-	slots   [bucketSlots]slot[K, V]
+	slots   [bucketSlots]slot[S, V]
 }
 
-// bucketSize returns the bytes of a bucket.
-func bucketSize[K comparable, V any]() uintptr { return unsafe.Sizeof(bucket[K, V]{}) }
+// bucketSize returns the bytes of a bucket in a map with keys of type K.
+func bucketSize[K comparable, V any]() uintptr {
+	switch storageOf[K, V]() {
+	case byRecord:
+		return unsafe.Sizeof(bucket[ref, nothing]{})
+	case byRef:
+		return unsafe.Sizeof(bucket[ref, V]{})
+	default:
+		return unsafe.Sizeof(bucket[K, V]{})
+	}
+}
+
+// storage says what the slots of a map hold.
+type storage uint8
+
+const (
+	inSlot   storage = iota // slot[K, V]
+	byRef                   // slot[ref, V]: the key is in an arena
+	byRecord                // slot[ref, nothing]: the value is there as well
+)
+
+// record is the type of values that lie behind their key in the arena. As a string it aliases its chunk, which never
+// changes.
+type record string
+
+type nothing struct{}
+
+// storageOf returns how keys K and values V are stored.
+func storageOf[K comparable, V any]() storage {
+	switch {
+	case !stringSized[K]() || hash.KindOf(reflect.TypeFor[K]()) != hash.StringKind:
+		return inSlot
+	case stringSized[V]() && reflect.TypeFor[V]() == reflect.TypeFor[record]():
+		return byRecord
+	default:
+		return byRef
+	}
+}
+
+// stringSized reports whether T is as large as a string. For most types it lets the compiler leave out what is for
+// strings.
+func stringSized[T any]() bool {
+	var t T
+	return unsafe.Sizeof(t) == unsafe.Sizeof("")
+}
+
+// ref is the stored key of a string: the upper half of its hash, and where its bytes are.
+//
+//	63               32 31                0
+//	+------------------+-------------------+
+//	| hash, upper half | arena.Ref         |
+//	+------------------+-------------------+
+//
+// With the tophash byte it holds all of the hash that a table looks at, so an entry moves to another table without a
+// look at its bytes. A ref has no pointer; the arena keeps the bytes for as long as anyone can have a ref to them.
+type ref uint64
+
+const refHash ref = 0xffff_ffff << 32
+
+func newRef(h uint64, at arena.Ref) ref { return ref(h)&refHash | ref(at) }
+
+// at returns where the string's bytes are.
+func (r ref) at() arena.Ref { return arena.Ref(r) }
+
+// mayBe reports whether the hash h does not rule out that the string is the same.
+func (r ref) mayBe(h uint64) bool { return (r^ref(h))&refHash == 0 }
+
+// hash returns the hash of a string in a slot with the tophash byte th, but for bits that no table looks at.
+func (r ref) hash(th uint8) uint64 { return uint64(r&refHash) | uint64(th) }
 
 const wordSize = unsafe.Sizeof(uintptr(0))
 
@@ -124,9 +196,13 @@ func scalar(t reflect.Type) bool {
 }
 
 // traits is what the engine knows of a Map's types and options. It is derived once, before the first table is
-// published, and immutable but for lowering.
-type traits[K comparable] struct {
-	key, value wordLayout
+// published, and immutable but for what lowering points to. Tables with different arenas have different copies.
+type traits struct {
+	key, value wordLayout // of what a slot holds
+	whole      wordLayout // of a value, whether or not it is in the slot
+
+	stored storage
+	arena  *arena.Arena // has the bytes, unless stored is inSlot; nil in the traits that tables' traits are made from
 
 	// inPlace: a value is one machine word or nothing, and is overwritten by one store (I5).
 	inPlace bool
@@ -140,46 +216,74 @@ type traits[K comparable] struct {
 	mayPanic bool
 
 	// lowering counts the operations that have released their locks and are lowering overflow counts; see table.lower.
-	lowering atomic.Int32
+	lowering *atomic.Int32
 
 	hashing hashing
-	custom  func(key K, seed uint64) uint64 // hashCustom only
-	stable  hash.StableFunc                 // hashStable only
-	rawHash bool                            // hashCustom only; see tuning
+	custom  any             // hashCustom only: func(key K, seed uint64) uint64
+	stable  hash.StableFunc // hashStable only
+	rawHash bool            // hashCustom only; see tuning
+}
+
+// part is one of the two parts of a slot.
+type part uint8
+
+const (
+	keyPart part = iota
+	valuePart
+)
+
+// layout returns the layout of the stored key or the value.
+func (tr *traits) layout(p part) *wordLayout {
+	if p == keyPart {
+		return &tr.key
+	}
+	return &tr.value
 }
 
 // hashing says how keys are hashed.
 type hashing uint8
 
 const (
-	hashWord       hashing = iota // integers, pointers, channels: hash.Word
+	hashNone       hashing = iota // see readMap.quick
+	hashWord                      // integers, pointers, channels: hash.Word
+	hashString                    // strings: hash.String
 	hashComparable                // everything else: hash.Comparable
 	hashStable                    // WithStableHash
 	hashCustom                    // WithHasher
 )
 
 // newTraits derives the traits of K and V. It panics if the options do not fit K.
-func newTraits[K comparable, V any](s *settings) *traits[K] {
+func newTraits[K comparable, V any](s *settings) *traits {
 	kt, vt := reflect.TypeFor[K](), reflect.TypeFor[V]()
-	tr := &traits[K]{
-		key: layoutOf(kt), value: layoutOf(vt),
+	tr := &traits{
+		key: layoutOf(kt), value: layoutOf(vt), whole: layoutOf(vt),
+		stored:      storageOf[K, V](),
 		inPlace:     scalar(vt),
+		lowering:    new(atomic.Int32),
 		comparable:  vt.Comparable(),
 		irreflexive: hash.MayBeIrreflexive(kt),
 		mayPanic:    hash.MayPanic(kt),
 		hashing:     hashComparable,
 		rawHash:     s.tuning.rawHash,
 	}
-	tr.hasPointers = tr.key.pointers != nil || tr.value.pointers != nil
-	if hash.KindOf(kt) == hash.WordKind {
+	switch hash.KindOf(kt) {
+	case hash.WordKind:
 		tr.hashing = hashWord
+	case hash.StringKind:
+		tr.hashing = hashString
 	}
+	if tr.stored != inSlot {
+		tr.key = layoutOf(reflect.TypeFor[ref]())
+	}
+	if tr.stored == byRecord {
+		tr.value = layoutOf(reflect.TypeFor[nothing]())
+	}
+	tr.hasPointers = tr.key.pointers != nil || tr.value.pointers != nil
 	if s.hasher != nil {
-		custom, ok := s.hasher.(func(K, uint64) uint64)
-		if !ok {
+		if _, ok := s.hasher.(func(K, uint64) uint64); !ok {
 			panic(fmt.Sprintf("hushmap: New: WithHasher is for keys of type %v, the map's are %v", s.hasherKey, kt))
 		}
-		tr.hashing, tr.custom = hashCustom, custom
+		tr.hashing, tr.custom = hashCustom, s.hasher
 	}
 	if s.stable {
 		stable, err := hash.StableOf(kt)
@@ -189,6 +293,16 @@ func newTraits[K comparable, V any](s *settings) *traits[K] {
 		tr.hashing, tr.stable = hashStable, stable
 	}
 	return tr
+}
+
+// withArena returns traits for tables that use an arena of their own, if they use one.
+func (tr *traits) withArena() *traits {
+	if tr.stored == inSlot {
+		return tr
+	}
+	next := *tr
+	next.arena = arena.New(tr.stored == byRecord)
+	return &next
 }
 
 // same reports whether a and b agree in every byte of a value that is not padding.

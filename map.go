@@ -31,10 +31,7 @@
 // table is current), flood.go, write.go, sweep.go (Range), compute.go, flight.go (LoadOrCompute), map.go, stats.go, verify.go.
 package hushmap
 
-import (
-	"fmt"
-	"iter"
-)
+import "iter"
 
 // noCopy makes `go vet` report a Map that is copied.
 type noCopy struct{}
@@ -77,11 +74,7 @@ type AnyMap = Map[any, any]
 // Errors: New panics if an option is invalid by itself, or does not fit K or another option.
 func New[K comparable, V any](opts ...Option) *Map[K, V] {
 	m := new(Map[K, V])
-	s := newSettings(opts)
-	if limit := maxBuckets(bucketSize[K, V]()); bucketsFor(s.capacity) > limit {
-		panic(fmt.Sprintf("hushmap: New: WithCapacity(%d) exceeds the address space", s.capacity))
-	}
-	m.core.settings, m.core.traits = s, newTraits[K, V](s)
+	m.core.configure(opts)
 	return m
 }
 
@@ -183,10 +176,7 @@ func (m *Map[K, V]) Values() iter.Seq[V] {
 //
 // Complexity: O(processors).
 func (m *Map[K, V]) Len() int {
-	if rm := m.core.read.Load(); rm != nil {
-		return rm.length.Len()
-	}
-	return 0
+	return m.core.len()
 }
 
 // Clear deletes all entries and releases the tables, at one instant. An operation that began before and is still
@@ -241,13 +231,11 @@ func (m *Map[K, V]) DeleteFunc(fn func(key K, value V) bool) int {
 // Blocking: waits until all entries have moved; other operations go on meanwhile.
 // Errors: Grow panics if n is negative or the table would not fit the address space.
 func (m *Map[K, V]) Grow(n int) {
-	if n < 0 {
-		panic(fmt.Sprintf("hushmap: Grow(%d): the number of entries is negative", n))
-	}
 	m.core.grow(n)
 }
 
-// Compact makes the table as small as its entries allow, below the capacity given to [WithCapacity] if need be.
+// Compact makes the table as small as its entries allow, below the capacity given to [WithCapacity] if need be, and drops
+// what is left of deleted string keys.
 //
 // Complexity: O(slots).
 // Blocking: waits until all entries have moved; other operations go on meanwhile.

@@ -3,6 +3,8 @@ package hushmap
 import (
 	"fmt"
 	"reflect"
+
+	"github.com/hushmap/hushmap/internal/mem"
 )
 
 // HugePages says whether large tables ask the operating system for huge pages.
@@ -33,15 +35,18 @@ type settings struct {
 
 // tuning makes rare paths common; only tests change it.
 type tuning struct {
-	chunk   uint64 // buckets that a writer evacuates besides those its key needs
-	atOnce  uint64 // buckets up to which whoever starts a growth evacuates the whole table
-	control uint64 // what control words start with: counters near their end
-	rawHash bool   // do not mix the result of WithHasher
+	chunk   uint64  // buckets that a writer evacuates besides those its key needs
+	atOnce  uint64  // buckets up to which whoever starts a growth evacuates the whole table
+	control uint64  // what control words start with: counters near their end
+	rawHash bool    // do not mix the result of WithHasher
+	mapFrom uintptr // bytes from which on tables without pointers leave the Go heap
+	waste   uint64  // dead bytes below which an arena is not rebuilt
 }
 
 // defaultTuning. chunk: the old table is empty after a quarter as many writes as it has buckets, long before the new
-// one is full, even if that is eight times smaller. atOnce: less work than a few writers' chunks.
-var defaultTuning = tuning{chunk: 4, atOnce: 16}
+// one is full, even if that is eight times smaller. atOnce: less work than a few writers' chunks. waste: what an arena
+// leaves unused at the end of its chunks anyway.
+var defaultTuning = tuning{chunk: 4, atOnce: 16, mapFrom: mem.MapThreshold, waste: 64 << 10}
 
 // WithCapacity makes the first table large enough for n entries, so that filling a map of known size never grows
 // it. It is also the size below which deletions do not shrink the table; [Map.Compact] and [Map.Clear] go below it.

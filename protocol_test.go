@@ -126,7 +126,7 @@ func mtDigest[K comparable, V any](t table[K, V], s Stats) uint64 {
 		write(header.tophash)
 		write(uint64(header.control))
 	}
-	s.HeapBytes, s.MappedBytes = 0, 0
+	s.HeapBytes, s.MappedBytes, s.ArenaBytes, s.DeadBytes = 0, 0, 0, 0
 	fmt.Fprintf(h, "%+v", s)
 	return h.Sum64()
 }

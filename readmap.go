@@ -25,9 +25,11 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/hushmap/hushmap/internal/hash"
 	"github.com/hushmap/hushmap/internal/stripe"
+	"github.com/hushmap/hushmap/internal/swar"
 )
 
 const (
@@ -41,6 +43,9 @@ const (
 	shrinkFraction = 8
 	shrinkShift    = 2
 
+	// compactFraction: Compact leaves an arena of which less than one part in so many is dead.
+	compactFraction = 16
+
 	// readerHelps is how many lookups, on average, make one evacuate a bucket while a table grows.
 	readerHelps = 32
 
@@ -52,6 +57,7 @@ const (
 type readMap[K comparable, V any] struct {
 	table[K, V]                   // the current table
 	old         *evacuation[K, V] // the table before it, while it is being evacuated; else nil
+	quick       hashing           // how keys are hashed if the current table is all there is; hashNone if there is an old one
 	length      *stripe.Counter   // entries of both tables
 	checkEvery  uint64            // power of two - 1: insertions of a stripe between two looks at the length
 	reserved    uint64            // buckets that Grow asked for; deletions do not shrink the table below
@@ -65,7 +71,7 @@ type core[K comparable, V any] struct {
 	mu       sync.Mutex                    // serialises transitions; no callback runs under it
 	settings *settings                     // set by New, immutable; nil: the defaults
 	watches  atomic.Pointer[watches[K]]    // Computes that cannot get through; else nil. See watch.go
-	traits   *traits[K]                    // set under mu before the first read map is published, then immutable
+	traits   *traits                       // of tables without an arena. Set under mu before the first read map is published, then immutable
 
 	growths, shrinks, rebuilds atomic.Uint32 // added to under mu, loaded by anyone
 
@@ -73,6 +79,15 @@ type core[K comparable, V any] struct {
 }
 
 var defaults = settings{tuning: defaultTuning}
+
+// configure is New for a core that nobody uses yet.
+func (c *core[K, V]) configure(opts []Option) {
+	s := newSettings(opts)
+	if limit := maxBuckets(bucketSize[K, V]()); bucketsFor(s.capacity) > limit {
+		panic(fmt.Sprintf("hushmap: New: WithCapacity(%d) exceeds the address space", s.capacity))
+	}
+	c.settings, c.traits = s, newTraits[K, V](s)
+}
 
 func (c *core[K, V]) options() *settings {
 	if c.settings == nil {
@@ -94,7 +109,7 @@ func (c *core[K, V]) writable() *readMap[K, V] {
 	if c.traits == nil {
 		c.traits = newTraits[K, V](c.options())
 	}
-	rm := &readMap[K, V]{table: c.newTable(c.floor())}
+	rm := &readMap[K, V]{table: c.newTable(c.traits.withArena(), c.floor(), c.newSeed())}
 	c.publish(rm)
 	return rm
 }
@@ -102,13 +117,16 @@ func (c *core[K, V]) writable() *readMap[K, V] {
 // floor is the number of buckets below which deletions do not shrink the table.
 func (c *core[K, V]) floor() uint64 { return bucketsFor(c.options().capacity) }
 
-// newTable allocates a table of n buckets under a new seed.
-func (c *core[K, V]) newTable(n uint64) table[K, V] {
-	seed := hash.StableSeed()
-	if !c.options().stable {
-		seed = hash.NewSeed()
+func (c *core[K, V]) newSeed() hash.Seed {
+	if c.options().stable {
+		return hash.StableSeed()
 	}
-	return newTable[K, V](c.traits, n, seed, c.options().tuning.control)
+	return hash.NewSeed()
+}
+
+func (c *core[K, V]) newTable(tr *traits, n uint64, seed hash.Seed) table[K, V] {
+	s := c.options()
+	return newTable[K, V](tr, n, seed, &s.tuning, s.hugePages)
 }
 
 // publish makes rm the read map; the caller holds mu. A counter that is too narrow for the table is replaced by a
@@ -122,9 +140,13 @@ func (c *core[K, V]) publish(rm *readMap[K, V]) {
 	}
 	rm.checkEvery = 0
 	if n := uint64(rm.length.Stripes()); n > 1 {
-		for every := uint64(1); every*64*n <= uint64(rm.limit()); every *= 2 {
+		for every := uint64(1); every*checkSlack*n <= uint64(rm.limit()); every *= 2 {
 			rm.checkEvery = every - 1
 		}
+	}
+	rm.quick = hashNone
+	if rm.old == nil {
+		rm.quick = rm.hashed
 	}
 	c.read.Store(rm)
 	if invariants {
@@ -132,13 +154,75 @@ func (c *core[K, V]) publish(rm *readMap[K, V]) {
 	}
 }
 
-// lookup finds key without a lock.
-func (c *core[K, V]) lookup(key K) (V, bool) {
-	if rm := c.read.Load(); rm != nil && rm.old == nil {
-		if v, r := rm.lookupHome(key, rm.hash(key)); r != moved {
-			return v, r == hit
+// lookup finds key without a lock and without writing shared memory. Most lookups end here, in one look at the home
+// bucket, so it is one function without loops over buckets; whatever it cannot conclude is left to lookupSlow.
+func (c *core[K, V]) lookup(key K) (value V, ok bool) {
+	rm := c.read.Load()
+	if rm == nil {
+		return c.lookupSlow(key)
+	}
+	var h uint64
+	switch quick := rm.quick; {
+	case unsafe.Sizeof(key) == 8 && quick == hashWord:
+		h = hash.Word(*(*uint64)(unsafe.Pointer(&key)), &rm.seed)
+	case stringSized[K]() && rm.inArena():
+		return c.lookupRef(rm, key)
+	case quick == hashNone:
+		return c.lookupSlow(key)
+	default:
+		h = rm.hashAny(key)
+	}
+	b := bucketAt[K, V](rm.base, rm.home(h))
+	state := b.observe()
+	match := swar.Match(b.observeTophash(), tophash(h))
+	if match == 0 && state&(overflowMask|controlMoved) == 0 {
+		runtime.KeepAlive(rm)
+		return value, false
+	}
+	for ; match != 0; match = swar.Next(match) {
+		i := swar.First(match)
+		k := b.loadKey(rm.traits, i)
+		if unsafe.Sizeof(key) > wordSize && !b.unchanged(state) {
+			break // a torn string or interface must not be looked into (I6)
+		}
+		if k == key {
+			if value = b.loadValue(rm.traits, i); b.settled(state) {
+				runtime.KeepAlive(rm)
+				return value, true
+			}
+			break
 		}
 	}
+	runtime.KeepAlive(rm)
+	return c.lookupSlow(key)
+}
+
+// lookupRef is lookup for keys that are in an arena. A ref that matches leads to the whole key, whatever becomes of the
+// slot meanwhile.
+func (c *core[K, V]) lookupRef(rm *readMap[K, V], key K) (value V, ok bool) {
+	if rm.quick == hashNone {
+		return c.lookupSlow(key)
+	}
+	h := rm.hashAny(key)
+	b := bucketAt[ref, V](rm.base, rm.home(h))
+	state := b.observe()
+	match := swar.Match(b.observeTophash(), tophash(h))
+	if match == 0 && state&(overflowMask|controlMoved) == 0 {
+		runtime.KeepAlive(rm)
+		return value, false
+	}
+	for ; match != 0; match = swar.Next(match) {
+		i := swar.First(match)
+		r := b.loadKey(rm.traits, i)
+		if r.mayBe(h) && rm.traits.arena.Equal(r.at(), stringOf(&key)) {
+			if value = b.loadValue(rm.traits, i); b.settled(state) {
+				runtime.KeepAlive(rm)
+				return value, true
+			}
+			break
+		}
+	}
+	runtime.KeepAlive(rm)
 	return c.lookupSlow(key)
 }
 
@@ -148,7 +232,9 @@ func (c *core[K, V]) lookupSlow(key K) (V, bool) {
 		if rm.old != nil && rand.Uint32N(readerHelps) == 0 {
 			c.helpOld(rm, 1, false)
 		}
-		if v, r := rm.lookupBoth(key); r != moved {
+		v, r := rm.lookupBoth(key)
+		runtime.KeepAlive(rm)
+		if r != moved {
 			return v, r == hit
 		}
 	}
@@ -220,6 +306,28 @@ func (c *core[K, V]) outgrown(rm *readMap[K, V]) {
 	}
 }
 
+// recycle starts to move the keys to a fresh arena if too many bytes in theirs are dead.
+func (c *core[K, V]) recycle(rm *readMap[K, V]) {
+	if rm.old != nil || !c.wasteful(rm) {
+		return
+	}
+	n := rm.buckets()
+	if !fits(rm.length.Len(), n, n) {
+		n *= 2
+	}
+	c.resize(rm, n)
+}
+
+// wasteful reports whether an arena's dead bytes are more than 3/8 of the living ones. While the living ones are being
+// copied there are 1 3/8 + 1 times as many bytes as live, and the keys that come meanwhile.
+func (c *core[K, V]) wasteful(rm *readMap[K, V]) bool {
+	if !rm.inArena() {
+		return false
+	}
+	u := rm.traits.arena.Usage()
+	return u.Dead >= c.options().tuning.waste && u.Dead*8 > (u.Used-u.Dead)*3
+}
+
 // shrink starts to move the entries into a quarter of the table, or what may not be gone below, if they are few.
 func (c *core[K, V]) shrink(rm *readMap[K, V]) {
 	if rm.old != nil || c.options().noShrink || rm.length.Len() >= rm.limit()/shrinkFraction || c.passes.Load() != 0 {
@@ -230,15 +338,24 @@ func (c *core[K, V]) shrink(rm *readMap[K, V]) {
 	}
 }
 
-// resize starts to move the entries of rm into a new table of n buckets. It reports false if another transition is
-// under way, rm is stale, or its entries do not fit.
+// resize starts to move the entries of rm into a new table of n buckets, and to a new arena if much of theirs is dead.
+// It reports false if another transition is under way, rm is stale, or its entries do not fit.
 func (c *core[K, V]) resize(rm *readMap[K, V], n uint64) bool {
+	return c.resizeAnd(rm, n, c.wasteful(rm))
+}
+
+// resizeAnd is resize for a caller who decides about the arena.
+func (c *core[K, V]) resizeAnd(rm *readMap[K, V], n uint64, freshArena bool) bool {
 	if !c.mu.TryLock() {
 		return false
 	}
 	next := func() *readMap[K, V] {
 		defer c.mu.Unlock()
-		return c.resizeLocked(rm, n, rm.seed)
+		tr := rm.traits
+		if freshArena {
+			tr = c.traits.withArena()
+		}
+		return c.resizeLocked(rm, n, rm.seed, tr)
 	}()
 	if next == nil {
 		return false
@@ -251,8 +368,9 @@ func (c *core[K, V]) resize(rm *readMap[K, V], n uint64) bool {
 }
 
 // resizeLocked publishes a read map that grows into a new table; the caller holds mu. It returns nil if rm is stale
-// or growing already, or if its entries do not fit.
-func (c *core[K, V]) resizeLocked(rm *readMap[K, V], n uint64, seed hash.Seed) *readMap[K, V] {
+// or growing already, or if its entries do not fit. tr are the traits of rm's table, or those of a table with a new
+// arena.
+func (c *core[K, V]) resizeLocked(rm *readMap[K, V], n uint64, seed hash.Seed, tr *traits) *readMap[K, V] {
 	if c.read.Load() != rm || rm.old != nil {
 		return nil
 	}
@@ -262,7 +380,7 @@ func (c *core[K, V]) resizeLocked(rm *readMap[K, V], n uint64, seed hash.Seed) *
 	if !fits(rm.length.Len(), rm.buckets(), n) {
 		return nil
 	}
-	to := newTable[K, V](c.traits, n, seed, c.options().tuning.control)
+	to := c.newTable(tr, n, seed)
 	if n <= rm.buckets() && !c.seal(rm, n) {
 		return nil
 	}
@@ -334,6 +452,9 @@ func (c *core[K, V]) resizeTo(size func(rm *readMap[K, V]) uint64) {
 
 // grow is Map.Grow.
 func (c *core[K, V]) grow(n int) {
+	if n < 0 {
+		panic(fmt.Sprintf("hushmap: Grow(%d): the number of entries is negative", n))
+	}
 	for !c.reserve(n) {
 		c.resizeTo(func(rm *readMap[K, V]) uint64 {
 			if want := rm.roomFor(n); want > rm.buckets() {
@@ -372,7 +493,7 @@ func (rm *readMap[K, V]) roomFor(n int) uint64 {
 	return bucketsFor(int(entries))
 }
 
-// compact is Map.Compact. It goes down in steps that fit.
+// compact is Map.Compact. It goes down in steps that fit, and then leaves dead bytes of an arena behind.
 func (c *core[K, V]) compact() {
 	for again := true; again; {
 		again = false
@@ -387,6 +508,25 @@ func (c *core[K, V]) compact() {
 			return 0
 		})
 	}
+	for n := 0; ; n++ {
+		rm := c.settle()
+		if rm == nil || !rm.inArena() || !fits(rm.length.Len(), rm.buckets(), rm.buckets()) {
+			return
+		}
+		if u := rm.traits.arena.Usage(); u.Dead*compactFraction <= u.Used || c.resizeAnd(rm, rm.buckets(), true) {
+			c.settle()
+			return
+		}
+		pause(n)
+	}
+}
+
+// len is Map.Len.
+func (c *core[K, V]) len() int {
+	if rm := c.read.Load(); rm != nil {
+		return rm.length.Len()
+	}
+	return 0
 }
 
 // clear drops all tables (see the top of this file).

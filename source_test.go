@@ -30,7 +30,7 @@ const mtModule = "github.com/hushmap/hushmap"
 var mtOrder = []string{
 	"options.go", "layout.go", "steps.go steps_on.go steps_off.go", "barrier.go barrier_tso.go barrier_atomic.go",
 	"bucket.go", "table.go", "grow.go", "watch.go", "readmap.go", "flood.go", "write.go", "sweep.go", "compute.go",
-	"flight.go", "map.go", "stats.go", "verify.go",
+	"flight.go", "map.go", "stats.go", "verify.go", "stringkeys.go", "bytes.go",
 }
 
 // mtInternalOrder is the order of the internal packages.

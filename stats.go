@@ -2,7 +2,12 @@
 
 package hushmap
 
-import "github.com/hushmap/hushmap/internal/swar"
+import (
+	"runtime"
+
+	"github.com/hushmap/hushmap/internal/mem"
+	"github.com/hushmap/hushmap/internal/swar"
+)
 
 // Stats describes a map at about one moment. See [Map.Stats].
 type Stats struct {
@@ -19,8 +24,15 @@ type Stats struct {
 	// farther away as well.
 	Probes [16]int
 
-	HeapBytes   uint64 // bytes of tables on the Go heap, 0 before the first write; what keys and values point to is not in it
-	MappedBytes uint64 // bytes of tables outside the Go heap
+	// HeapBytes is the size of tables and arenas on the Go heap, 0 before the first write. What keys and values point to
+	// is not in it. MappedBytes is the size of tables outside the Go heap.
+	HeapBytes, MappedBytes uint64
+	// Memory says where the current table lies: "heap", or outside the Go heap on "plain" pages, on pages that are
+	// huge if the system has some ("advised"), or on reserved huge pages ("hugetlb"). Empty before the first write.
+	Memory string
+	// ArenaBytes is the part of HeapBytes that holds the bytes of string keys, and DeadBytes the part of that which is
+	// left of deleted ones.
+	ArenaBytes, DeadBytes uint64
 
 	Growths  uint32 // growths since the map was made
 	Shrinks  uint32 // likewise: moves into a smaller table
@@ -31,8 +43,9 @@ type Stats struct {
 //
 // Complexity: O(slots), and a hash per entry.
 // Blocking: takes no lock.
-func (m *Map[K, V]) Stats() Stats {
-	c := &m.core
+func (m *Map[K, V]) Stats() Stats { return m.core.stats() }
+
+func (c *core[K, V]) stats() Stats {
 	s := Stats{Growths: c.growths.Load(), Shrinks: c.shrinks.Load(), Rebuilds: c.rebuilds.Load()}
 	rm := c.read.Load()
 	if rm == nil {
@@ -42,18 +55,48 @@ func (m *Map[K, V]) Stats() Stats {
 	s.Buckets = int(rm.buckets())
 	s.B = 64 - int(rm.shift)
 	s.LoadFactor = float64(s.Entries) / float64(rm.slotCount())
-	s.HeapBytes = rm.bytes()
+	s.Memory = rm.kind().String()
+	rm.addBytes(&s)
+	rm.addArena(&s)
 	rm.probes(&s.Probes)
 	if e := rm.old; e != nil {
 		s.Growing, s.OldBuckets, s.EvacuatedBuckets = true, int(e.buckets()), int(e.frozen.Load())
-		s.HeapBytes += e.bytes()
+		e.addBytes(&s)
+		if e.traits.arena != rm.traits.arena {
+			e.addArena(&s)
+		}
 		e.probes(&s.Probes)
 	}
+	runtime.KeepAlive(rm)
 	return s
 }
 
-// bytes returns the size of the bucket array.
-func (t *table[K, V]) bytes() uint64 { return t.buckets() * uint64(bucketSize[K, V]()) }
+// kind returns where the bucket array lies.
+func (t *table[K, V]) kind() mem.Kind {
+	if t.memory == nil {
+		return mem.Heap
+	}
+	return t.memory.Kind()
+}
+
+// addBytes adds the size of the bucket array.
+func (t *table[K, V]) addBytes(s *Stats) {
+	if t.kind() == mem.Heap {
+		s.HeapBytes += t.buckets() * uint64(bucketSize[K, V]())
+	} else {
+		s.MappedBytes += uint64(t.memory.MappedBytes())
+	}
+}
+
+// addArena adds the size of the arena, if there is one.
+func (t *table[K, V]) addArena(s *Stats) {
+	if a := t.traits.arena; a != nil {
+		u := a.Usage()
+		s.HeapBytes += u.Allocated
+		s.ArenaBytes += u.Allocated
+		s.DeadBytes += u.Dead
+	}
+}
 
 // probes adds the distances from home of the entries that the table owns.
 func (t *table[K, V]) probes(histogram *[16]int) {
@@ -80,7 +123,7 @@ func (t *table[K, V]) copyKeys(i uint64, keys *[bucketSlots]K) (w uint64, n int)
 		w = b.observeTophash()
 		n = 0
 		for f := swar.Full(w); f != 0; f = swar.Next(f) {
-			keys[swar.First(f)] = b.loadKey(t.traits, swar.First(f))
+			keys[swar.First(f)] = t.loadKey(b, swar.First(f))
 			n++
 		}
 		if b.unchanged(c) {

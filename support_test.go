@@ -36,42 +36,42 @@ type ftConfig struct {
 	name    string
 	keys    int
 	options func() []Option
-	effect  func(t *testing.T, s *settings, tr *traits[int], hash func(int) uint64, home func(int) uint64)
+	effect  func(t *testing.T, s *settings, tr *traits, hash func(int) uint64, home func(int) uint64)
 }
 
 func ftOneBucket(tu *tuning) { tu.chunk, tu.atOnce = 1, 0 }
 
 var ftConfigs = []ftConfig{
 	{"normal", 160, func() []Option { return nil },
-		func(t *testing.T, s *settings, tr *traits[int], hash, _ func(int) uint64) {
+		func(t *testing.T, s *settings, tr *traits, hash, _ func(int) uint64) {
 			assert.Equal(t, defaultTuning, s.tuning)
 			assert.Equal(t, hashWord, tr.hashing)
 			assert.NotEqual(t, hash(1), hash(2))
 		}},
 	{"constant hasher", 48, func() []Option { return []Option{WithHasher(ftConstantHash)} },
-		func(t *testing.T, _ *settings, _ *traits[int], hash, _ func(int) uint64) {
+		func(t *testing.T, _ *settings, _ *traits, hash, _ func(int) uint64) {
 			assert.Equal(t, hash(1), hash(2))
 		}},
 	{"constant hasher, one bucket at a time", 48,
 		func() []Option { return []Option{WithHasher(ftConstantHash), withTuning(ftOneBucket)} },
-		func(t *testing.T, s *settings, _ *traits[int], hash, _ func(int) uint64) {
+		func(t *testing.T, s *settings, _ *traits, hash, _ func(int) uint64) {
 			assert.Equal(t, hash(1), hash(2))
 			assert.Zero(t, s.tuning.atOnce)
 		}},
 	{"zero top bits", 100, func() []Option {
 		return []Option{WithHasher(ftZeroTopHash), withTuning(func(tu *tuning) { ftOneBucket(tu); tu.rawHash = true })}
-	}, func(t *testing.T, _ *settings, _ *traits[int], hash, home func(int) uint64) {
+	}, func(t *testing.T, _ *settings, _ *traits, hash, home func(int) uint64) {
 		assert.NotEqual(t, hash(1), hash(2))
 		assert.Zero(t, home(1))
 		assert.Zero(t, home(2))
 	}},
 	{"tiny tables", 20, func() []Option { return []Option{withTuning(ftOneBucket)} },
-		func(t *testing.T, s *settings, _ *traits[int], _, _ func(int) uint64) {
+		func(t *testing.T, s *settings, _ *traits, _, _ func(int) uint64) {
 			assert.EqualValues(t, minBuckets, bucketsFor(20))
 			assert.Zero(t, s.tuning.atOnce)
 		}},
 	{"one bucket at a time", 300, func() []Option { return []Option{withTuning(ftOneBucket)} },
-		func(t *testing.T, s *settings, _ *traits[int], _, _ func(int) uint64) {
+		func(t *testing.T, s *settings, _ *traits, _, _ func(int) uint64) {
 			m := New[int, int](withTuning(ftOneBucket))
 			for k := range 1000 {
 				m.Store(k, k)
@@ -82,7 +82,7 @@ var ftConfigs = []ftConfig{
 			assert.Fail(t, "no growth was ever seen half done")
 		}},
 	{"without shrink", 160, func() []Option { return []Option{WithoutShrink()} },
-		func(t *testing.T, s *settings, _ *traits[int], _, _ func(int) uint64) {
+		func(t *testing.T, s *settings, _ *traits, _, _ func(int) uint64) {
 			m := New[int, int](WithoutShrink())
 			for k := range 1000 {
 				m.Store(k, k)
@@ -95,7 +95,7 @@ var ftConfigs = []ftConfig{
 			assert.EqualValues(t, bucketsFor(1000), m.Stats().Buckets)
 		}},
 	{"stable hash", 160, func() []Option { return []Option{WithStableHash()} },
-		func(t *testing.T, _ *settings, tr *traits[int], hash, _ func(int) uint64) {
+		func(t *testing.T, _ *settings, tr *traits, hash, _ func(int) uint64) {
 			assert.Equal(t, hashStable, tr.hashing)
 			m := New[int, int](WithStableHash())
 			m.Store(1, 1)
@@ -206,7 +206,7 @@ func ftReseed[K comparable, V any](m *Map[K, V]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if rm := c.read.Load(); rm != nil {
-		c.resizeLocked(rm, rm.buckets(), hash.NewSeed())
+		c.resizeLocked(rm, rm.buckets(), hash.NewSeed(), rm.traits)
 	}
 }
 

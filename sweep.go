@@ -15,6 +15,7 @@
 package hushmap
 
 import (
+	"runtime"
 	"unsafe"
 
 	"github.com/hushmap/hushmap/internal/hash"
@@ -58,21 +59,25 @@ func (c *core[K, V]) sweep(visit func(rm *readMap[K, V], e *entryRef[K], value V
 		c.passes.Add(1) // the position of a NaN-like key is only as fine as its table
 		defer c.endPass()
 	}
-	for ; rm != nil; rm = c.read.Load() {
-		if !s.collect(rm) {
-			continue
-		}
-		done := s.advance()
-		for i := range s.batch {
-			e := &s.batch[i]
-			if value, ok := s.current(rm, e); ok && !visit(rm, e, value) {
-				return
-			}
-		}
-		if done {
-			return
+	for over := false; rm != nil && !over; rm = c.read.Load() {
+		over = s.pass(rm, visit)
+		runtime.KeepAlive(rm)
+	}
+}
+
+// pass visits the entries of one home bucket. It reports whether that ended the sweep.
+func (s *sweep[K, V]) pass(rm *readMap[K, V], visit func(*readMap[K, V], *entryRef[K], V) bool) (over bool) {
+	if !s.collect(rm) {
+		return false
+	}
+	done := s.advance()
+	for i := range s.batch {
+		e := &s.batch[i]
+		if value, ok := s.current(rm, e); ok && !visit(rm, e, value) {
+			return true
 		}
 	}
+	return done
 }
 
 // endPass allows the table to shrink again.
@@ -154,7 +159,7 @@ func (s *sweep[K, V]) copyBucket(rm *readMap[K, V], i uint64) bool {
 	for f := swar.Full(w); f != 0; f = swar.Next(f) {
 		slot := swar.First(f)
 		s.batch = append(s.batch, entryRef[K]{
-			key: b.loadKey(rm.traits, slot), bucket: i, slot: slot, tophash: swar.Byte(w, slot), control: c,
+			key: rm.loadKey(b, slot), bucket: i, slot: slot, tophash: swar.Byte(w, slot), control: c,
 		})
 	}
 	if !b.unchanged(c) {
@@ -224,7 +229,7 @@ func (s *sweep[K, V]) current(rm *readMap[K, V], e *entryRef[K]) (value V, ok bo
 		return value, false
 	}
 	if now.base == rm.base || now.old != nil && now.old.base == rm.base {
-		if v := b.loadValue(rm.traits, e.slot); b.settled(e.control) {
+		if v := rm.loadValue(b, e.slot); b.settled(e.control) {
 			return v, true
 		}
 	}
@@ -244,7 +249,7 @@ func (t *table[K, V]) irreflexiveValue(e *entryRef[K]) (value V, ok bool) {
 	for tries := 0; ; tries++ {
 		c := b.observe()
 		same := t.sameEntry(e)
-		value = b.loadValue(t.traits, e.slot)
+		value = t.loadValue(b, e.slot)
 		if b.unchanged(c) && !c.writing() {
 			if !same {
 				var zero V
@@ -286,7 +291,7 @@ func (c *core[K, V]) removeIrreflexive(rm *readMap[K, V], e *entryRef[K], value 
 		pause(n)
 	}
 	now := rm.valueLocked(&p)
-	if !rm.sameEntry(e) || !rm.traits.value.same(unsafe.Pointer(&now), unsafe.Pointer(&value)) {
+	if !rm.sameEntry(e) || !rm.traits.whole.same(unsafe.Pointer(&now), unsafe.Pointer(&value)) {
 		rm.release(&p)
 		return false
 	}

@@ -22,9 +22,11 @@ import (
 	"math"
 	"math/bits"
 	"math/rand/v2"
+	"runtime"
 	"unsafe"
 
 	"github.com/hushmap/hushmap/internal/hash"
+	"github.com/hushmap/hushmap/internal/mem"
 	"github.com/hushmap/hushmap/internal/swar"
 )
 
@@ -39,26 +41,41 @@ const (
 // table is a power-of-two array of buckets with the hash that indexes it. It is immutable (the buckets are not)
 // and copied freely: read maps and evacuations embed it, which saves readers a dependent load.
 type table[K comparable, V any] struct {
-	base   unsafe.Pointer // the first bucket[K, V]; keeps the array alive
-	mask   uint64         // number of buckets - 1
-	traits *traits[K]
+	base   unsafe.Pointer // the first bucket
 	seed   hash.Seed
 	shift  uint8 // 64 - log2(number of buckets): home is the hash's top bits
 	hashed hashing
+	stored storage
+	mask   uint64 // number of buckets - 1
+	traits *traits
+	memory *mem.Block // owns the array, unless it is a typed one on the Go heap, which base keeps alive
 }
 
-// newTable allocates a table of n buckets, a power of two, whose control words are start.
-func newTable[K comparable, V any](tr *traits[K], n uint64, seed hash.Seed, start uint64) table[K, V] {
-	buckets := make([]bucket[K, V], n)
-	if start != 0 {
-		for i := range buckets {
-			buckets[i].publishControl(control(start))
+// newTable allocates a table of n buckets, a power of two. Buckets without pointers may lie outside the Go heap: then
+// only memory keeps them, so whoever looks into a bucket keeps the table (or the read map that it is in) alive until it
+// is done, by using it or with runtime.KeepAlive.
+func newTable[K comparable, V any](tr *traits, n uint64, seed hash.Seed, tu *tuning, huge HugePages) table[K, V] {
+	t := table[K, V]{
+		mask: n - 1, traits: tr, seed: seed,
+		shift: uint8(64 - bits.Len64(n-1)), hashed: tr.hashing, stored: tr.stored,
+	}
+	switch size := uintptr(n) * bucketSize[K, V](); {
+	case !tr.hasPointers && size >= tu.mapFrom:
+		t.memory = mem.Alloc(size, mem.Policy{Huge: huge != HugePagesOff, Threshold: tu.mapFrom})
+		t.base = t.memory.Base()
+	case t.inRecords():
+		t.base = unsafe.Pointer(unsafe.SliceData(make([]bucket[ref, nothing], n)))
+	case t.inArena():
+		t.base = unsafe.Pointer(unsafe.SliceData(make([]bucket[ref, V], n)))
+	default:
+		t.base = unsafe.Pointer(unsafe.SliceData(make([]bucket[K, V], n)))
+	}
+	if tu.control != 0 {
+		for i := range n {
+			t.bucket(i).publishControl(control(tu.control))
 		}
 	}
-	return table[K, V]{
-		base: unsafe.Pointer(unsafe.SliceData(buckets)), mask: n - 1, traits: tr, seed: seed,
-		shift: uint8(64 - bits.Len64(n-1)), hashed: tr.hashing,
-	}
+	return t
 }
 
 // bucketsFor returns the number of buckets that hold n entries within the load limit.
@@ -87,7 +104,41 @@ func (t *table[K, V]) buckets() uint64 { return t.mask + 1 }
 func (t *table[K, V]) limit() int      { return int(t.buckets() * slotLimit) }
 func (t *table[K, V]) slotCount() int  { return int(t.buckets() * bucketSlots) }
 
-func (t *table[K, V]) bucket(i uint64) *bucket[K, V] { return bucketAt[K, V](t.base, i) }
+// inArena reports whether slots hold refs instead of keys, inRecords whether values are there as well.
+func (t *table[K, V]) inArena() bool   { return stringSized[K]() && t.stored != inSlot }
+func (t *table[K, V]) inRecords() bool { return stringSized[V]() && t.stored == byRecord }
+
+// bucket returns bucket i. Where slots hold refs only its header is what it seems.
+func (t *table[K, V]) bucket(i uint64) *bucket[K, V] {
+	switch {
+	case t.inRecords():
+		return (*bucket[K, V])(unsafe.Pointer(bucketAt[ref, nothing](t.base, i)))
+	case t.inArena():
+		return (*bucket[K, V])(unsafe.Pointer(bucketAt[ref, V](t.base, i)))
+	default:
+		return bucketAt[K, V](t.base, i)
+	}
+}
+
+// loadKey copies a key out of a slot of b. Unless it is in the arena it may be torn until unchanged says otherwise.
+func (t *table[K, V]) loadKey(b *bucket[K, V], i int) K {
+	if t.inArena() {
+		return keyOf[K](t.traits.arena.Key(b.loadRef(t.traits, i).at()))
+	}
+	return b.loadKey(t.traits, i)
+}
+
+// loadValue copies a value out of a slot of b. It may be torn until settled says otherwise.
+func (t *table[K, V]) loadValue(b *bucket[K, V], i int) V {
+	switch {
+	case t.inRecords():
+		return keyOf[V](t.traits.arena.Value(b.loadRef(t.traits, i).at()))
+	case t.inArena():
+		return b.refs().loadValue(t.traits, i)
+	default:
+		return b.loadValue(t.traits, i)
+	}
+}
 
 // home returns the index of the first bucket of h's probe sequence.
 func (t *table[K, V]) home(h uint64) uint64 { return h >> (t.shift & 63) }
@@ -105,6 +156,8 @@ func (t *table[K, V]) hashAny(key K) uint64 {
 	switch t.hashed {
 	case hashWord:
 		return hash.Word(word(key), &t.seed)
+	case hashString:
+		return hash.String(stringOf(&key), &t.seed)
 	case hashComparable:
 		return hash.Comparable(&key, &t.seed)
 	default:
@@ -123,7 +176,7 @@ func (t *table[K, V]) hashBy(key K) uint64 {
 	if t.hashed == hashStable {
 		return t.traits.stable.Sum(unsafe.Pointer(&key), &t.seed)
 	}
-	h := hash.Custom(t.traits.custom, &key, &t.seed)
+	h := hash.Custom(t.traits.custom.(func(K, uint64) uint64), &key, &t.seed)
 	if t.traits.rawHash {
 		return h
 	}
@@ -153,46 +206,17 @@ const (
 	moved                // not found, but a bucket on the way was evacuated: look in the newer table
 )
 
-// lookupHome finds key in its home bucket, in one look without a lock and without writing shared memory. Only hit and
-// absent are conclusions; moved means that lookup has to tell. Most lookups end here, so it is kept free of
-// loops over buckets and of calls.
-func (t *table[K, V]) lookupHome(key K, h uint64) (value V, r result) {
-	b := t.bucket(t.home(h))
-	c := b.observe()
-	match := swar.Match(b.observeTophash(), tophash(h))
-	if match == 0 {
-		if c&(overflowMask|controlMoved) == 0 {
-			return value, absent
-		}
-		return value, moved
-	}
-	for ; match != 0; match = swar.Next(match) {
-		i := swar.First(match)
-		k := b.loadKey(t.traits, i)
-		if unsafe.Sizeof(key) > wordSize && !b.unchanged(c) {
-			break // a torn string or interface must not be looked into (I6)
-		}
-		if k == key {
-			if v := b.loadValue(t.traits, i); b.settled(c) {
-				return v, hit
-			}
-			break
-		}
-	}
-	return value, moved
-}
-
 // lookup finds key without a lock and without writing shared memory.
 func (t *table[K, V]) lookup(key K, h uint64) (value V, r result) {
 	for i, n := t.home(h), uint64(0); n <= t.mask; i, n = (i+1)&t.mask, n+1 {
 		b := t.bucket(i)
-		slot, c := b.find(t.traits, key, tophash(h))
+		slot, c := b.find(t.traits, key, h)
 		for tries := 0; slot >= 0 && !c.moved(); tries++ {
-			if value = b.loadValue(t.traits, slot); b.settled(c) {
+			if value = t.loadValue(b, slot); b.settled(c) {
 				return value, hit
 			}
 			pause(tries)
-			slot, c = b.find(t.traits, key, tophash(h))
+			slot, c = b.find(t.traits, key, h)
 		}
 		if c.moved() {
 			r = moved
@@ -212,6 +236,7 @@ type place[K comparable, V any] struct {
 	home   uint64 // index of the home bucket
 	bucket uint64 // index of the bucket the key is in; home if it is absent
 	slot   int    // -1: the key is absent
+	ref    ref    // what to put into the slot, where keys are in an arena; see readMap.keepKey
 }
 
 // lockKey locks key's home bucket and finds the key. It reports false, holding no lock, if the table does not own
@@ -220,21 +245,20 @@ func (t *table[K, V]) lockKey(key K, h uint64, p *place[K, V]) bool {
 	home := t.home(h)
 	*p = place[K, V]{hash: h, home: home, bucket: home, slot: -1}
 	b := t.bucket(home)
-	if !b.lock() {
+	if !b.tryLock() && !b.lock() {
 		return false
 	}
-	th := tophash(h)
-	p.slot = b.findLocked(t.traits, key, th)
+	p.slot = b.findLocked(t.traits, key, h)
 	if p.slot >= 0 || b.controlLocked().overflow() == 0 {
 		return true
 	}
-	return t.findBehindLocked(key, th, p)
+	return t.findBehindLocked(key, p)
 }
 
 // findBehindLocked searches the buckets behind home, which is locked. On failure it unlocks home.
-func (t *table[K, V]) findBehindLocked(key K, th uint8, p *place[K, V]) bool {
+func (t *table[K, V]) findBehindLocked(key K, p *place[K, V]) bool {
 	for i, n := (p.home+1)&t.mask, uint64(0); n < t.mask; i, n = (i+1)&t.mask, n+1 {
-		slot, c := t.bucket(i).find(t.traits, key, th)
+		slot, c := t.bucket(i).find(t.traits, key, p.hash)
 		if c.moved() || slot >= 0 && !t.lockBehind(p.home, i) {
 			t.bucket(p.home).release()
 			return false
@@ -265,6 +289,7 @@ func (t *table[K, V]) unlock(p *place[K, V]) {
 		t.bucket(p.bucket).release()
 	}
 	t.bucket(p.home).unlock()
+	runtime.KeepAlive(t)
 }
 
 // release is unlock without a fence; see bucket.release.
@@ -273,17 +298,26 @@ func (t *table[K, V]) release(p *place[K, V]) {
 		t.bucket(p.bucket).release()
 	}
 	t.bucket(p.home).release()
+	runtime.KeepAlive(t)
 }
 
 // valueLocked returns the value at a place that is not absent.
 func (t *table[K, V]) valueLocked(p *place[K, V]) V {
-	return t.bucket(p.bucket).loadValue(t.traits, p.slot)
+	return t.loadValue(t.bucket(p.bucket), p.slot)
 }
 
-// overwriteLocked replaces the value at a place that is not absent.
+// overwriteLocked replaces the value at a place that is not absent: by the record that the place has the ref of, where
+// values are in records.
 func (t *table[K, V]) overwriteLocked(p *place[K, V], value V) {
 	b := t.bucket(p.bucket)
-	p.slot = b.overwriteLocked(t.traits, p.slot, value)
+	switch {
+	case t.inRecords():
+		b.storeRef(t.traits, p.slot, p.ref)
+	case t.inArena():
+		p.slot = b.refs().overwriteLocked(t.traits, p.slot, value)
+	default:
+		p.slot = b.overwriteLocked(t.traits, p.slot, value)
+	}
 	if invariants {
 		t.checkLocked(p.bucket)
 	}
@@ -306,13 +340,26 @@ func (t *table[K, V]) insertLocked(p *place[K, V], key K, value V) (in insertion
 		if t.traits.irreflexive && key != key {
 			th = 1
 		}
-		b.insertLocked(t.traits, swar.First(free), th, key, value)
-		if invariants {
-			t.checkLocked(p.home)
-		}
+		t.insertAtLocked(p, p.home, swar.First(free), th, key, value)
 		return inserted, 0
 	}
 	return t.insertBehindLocked(p, key, value)
+}
+
+// insertAtLocked puts an entry into free slot s of bucket i: the key, or where keys are in an arena the place's ref.
+func (t *table[K, V]) insertAtLocked(p *place[K, V], i uint64, s int, th uint8, key K, value V) {
+	b := t.bucket(i)
+	switch {
+	case t.inRecords():
+		b.records().insertLocked(t.traits, s, th, p.ref, nothing{})
+	case t.inArena():
+		b.refs().insertLocked(t.traits, s, th, p.ref, value)
+	default:
+		b.insertLocked(t.traits, s, th, key, value)
+	}
+	if invariants {
+		t.checkLocked(i)
+	}
 }
 
 // insertBehindLocked probes for a free slot, raising the overflow count of every bucket it passes before the entry
@@ -337,10 +384,7 @@ func (t *table[K, V]) insertBehindLocked(p *place[K, V], key K, value V) (in ins
 		if nan {
 			th = uint8(n + 1)
 		}
-		b.insertLocked(t.traits, swar.First(free), th, key, value)
-		if invariants {
-			t.checkLocked(i)
-		}
+		t.insertAtLocked(p, i, swar.First(free), th, key, value)
 		b.release()
 		return inserted, n
 	}
@@ -353,7 +397,14 @@ func (t *table[K, V]) insertBehindLocked(p *place[K, V], key K, value V) (in ins
 // removeUnlock removes the entry at a place that is not absent and releases all locks. Buckets between home and
 // the entry count one entry too many until it returns, which costs a reader a look and nothing else.
 func (t *table[K, V]) removeUnlock(p *place[K, V]) {
-	t.bucket(p.bucket).removeLocked(t.traits, p.slot)
+	switch b := t.bucket(p.bucket); {
+	case t.inRecords():
+		b.records().removeLocked(t.traits, p.slot)
+	case t.inArena():
+		b.refs().removeLocked(t.traits, p.slot)
+	default:
+		b.removeLocked(t.traits, p.slot)
+	}
 	if invariants {
 		t.checkLocked(p.bucket)
 	}
@@ -401,9 +452,9 @@ func (t *table[K, V]) checkLocked(i uint64) {
 	}
 	for f := swar.Full(w); f != 0; f = swar.Next(f) {
 		s := swar.First(f)
-		key := b.loadKey(t.traits, s)
+		key := t.loadKey(b, s)
 		for g := swar.Next(f); g != 0; g = swar.Next(g) {
-			if b.loadKey(t.traits, swar.First(g)) == key {
+			if t.loadKey(b, swar.First(g)) == key {
 				panic(fmt.Sprintf("hushmap: bucket %d: slots %d and %d hold the same key (I1)", i, s, swar.First(g)))
 			}
 		}

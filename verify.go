@@ -6,6 +6,7 @@ package hushmap
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 	"unsafe"
 
@@ -34,13 +35,15 @@ var (
 //
 // Complexity: O(slots), and several hashes per entry.
 // Blocking: locks every bucket until it returns; writes wait, reads do not.
-func (m *Map[K, V]) Verify() error {
+func (m *Map[K, V]) Verify() error { return m.core.verify() }
+
+func (c *core[K, V]) verify() error {
 	for n := 0; ; n++ {
-		rm := m.core.read.Load()
+		rm := c.read.Load()
 		if rm == nil {
 			return nil
 		}
-		switch err := m.core.verify(rm); {
+		switch err := c.verifyOnce(rm); {
 		case err == errReplaced:
 		case err == errLowering && n < verifyTries:
 		case err == errLowering:
@@ -52,7 +55,7 @@ func (m *Map[K, V]) Verify() error {
 	}
 }
 
-func (c *core[K, V]) verify(rm *readMap[K, V]) error {
+func (c *core[K, V]) verifyOnce(rm *readMap[K, V]) error {
 	err := rm.verifyHeaders(false)
 	if e := rm.old; e != nil {
 		err = errors.Join(err, e.verifyHeaders(true))
@@ -60,7 +63,9 @@ func (c *core[K, V]) verify(rm *readMap[K, V]) error {
 	if err != nil {
 		return c.unlessReplaced(rm, err)
 	}
-	return c.unlessReplaced(rm, rm.verifyAll())
+	err = rm.verifyAll()
+	runtime.KeepAlive(rm)
+	return c.unlessReplaced(rm, err)
 }
 
 // unlessReplaced returns err, or errReplaced if rm is stale, as what was found in it then means nothing.
@@ -169,7 +174,7 @@ func (t *table[K, V]) verifyBucket(i uint64, passed []uint64) (living int, err e
 	b := t.bucket(i)
 	w := b.observeTophash()
 	for s := range bucketSlots {
-		key, th := b.loadKey(t.traits, s), swar.Byte(w, s)
+		th := swar.Byte(w, s)
 		if th == 0 {
 			if err := t.verifyFree(i, s); err != nil {
 				return living, err
@@ -177,6 +182,12 @@ func (t *table[K, V]) verifyBucket(i uint64, passed []uint64) (living int, err e
 			continue
 		}
 		living++
+		if t.inArena() {
+			if err := t.verifyRef(i, s, th); err != nil {
+				return living, err
+			}
+		}
+		key := t.loadKey(b, s)
 		if key != key && uint64(th-1) > t.mask {
 			return living, fmt.Errorf("hushmap: bucket %d slot %d: %d buckets from home in a table of %d (I3)", i, s, th-1, t.buckets())
 		}
@@ -211,16 +222,36 @@ func (t *table[K, V]) verifyHome(i uint64, s int, th uint8, key K) (home, h uint
 	return home, h, nil
 }
 
+// verifyRef checks that the ref in a living slot can be followed, and agrees with the string it leads to.
+func (t *table[K, V]) verifyRef(i uint64, s int, th uint8) error {
+	r := t.bucket(i).loadRef(t.traits, s)
+	if !t.traits.arena.Valid(r.at()) {
+		return fmt.Errorf("hushmap: bucket %d slot %d: the ref %#x leads to no key (I3)", i, s, uint64(r))
+	}
+	if t.hashed == hashCustom {
+		return nil // verifyHome asks the function, and is prepared for anything
+	}
+	if h := t.hash(keyOf[K](t.traits.arena.Key(r.at()))); !r.mayBe(h) {
+		return fmt.Errorf("hushmap: bucket %d slot %d: the ref %#x has another hash than its key, %#x (I3)", i, s, uint64(r), h)
+	}
+	return nil
+}
+
 // verifyFree checks that a free slot keeps nothing alive.
 func (t *table[K, V]) verifyFree(i uint64, s int) error {
-	if !t.traits.hasPointers {
-		return nil
-	}
 	var noKey K
 	var noValue V
-	key, value := t.bucket(i).loadKey(t.traits, s), t.bucket(i).loadValue(t.traits, s)
-	if !t.traits.key.same(unsafe.Pointer(&key), unsafe.Pointer(&noKey)) ||
-		!t.traits.value.same(unsafe.Pointer(&value), unsafe.Pointer(&noValue)) {
+	b, keys, values := t.bucket(i), &t.traits.key, &t.traits.value
+	keeps := false
+	if keys.pointers != nil {
+		key := t.loadKey(b, s)
+		keeps = !keys.same(unsafe.Pointer(&key), unsafe.Pointer(&noKey))
+	}
+	if values.pointers != nil {
+		value := t.loadValue(b, s)
+		keeps = keeps || !values.same(unsafe.Pointer(&value), unsafe.Pointer(&noValue))
+	}
+	if keeps {
 		return fmt.Errorf("hushmap: bucket %d slot %d: free, but not cleared (I4)", i, s)
 	}
 	return nil
@@ -230,7 +261,7 @@ func (t *table[K, V]) verifyFree(i uint64, s int) error {
 func (t *table[K, V]) verifyReachable(i uint64, s int, key K, h uint64) error {
 	for j := t.home(h); ; j = (j + 1) & t.mask {
 		b := t.bucket(j)
-		found, _ := b.find(t.traits, key, tophash(h))
+		found, _ := b.find(t.traits, key, h)
 		switch {
 		case found >= 0 && (j != i || found != s):
 			return fmt.Errorf("hushmap: bucket %d slot %d: the same key is in bucket %d slot %d (I1)", i, s, j, found)

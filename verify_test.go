@@ -207,7 +207,7 @@ func mtResize[K comparable, V any](m *Map[K, V], n uint64) {
 	rm := m.core.settle()
 	m.core.mu.Lock()
 	defer m.core.mu.Unlock()
-	m.core.resizeLocked(rm, n, rm.seed)
+	m.core.resizeLocked(rm, n, rm.seed, rm.traits)
 }
 
 func TestVerifyUnderConcurrentWriters(t *testing.T) {

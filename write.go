@@ -3,12 +3,17 @@
 
 package hushmap
 
+import "runtime"
+
 // lockKey locks key's home bucket in the table that owns the key and finds the key there. It returns the read map
 // the place is in.
 func (c *core[K, V]) lockKey(key K, p *place[K, V]) *readMap[K, V] {
-	if rm := c.read.Load(); rm != nil && rm.old == nil && c.watches.Load() == nil &&
-		rm.table.lockKey(key, rm.hash(key), p) {
-		return rm
+	if rm := c.read.Load(); rm != nil && rm.old == nil && c.watches.Load() == nil {
+		locked := rm.table.lockKey(key, rm.hash(key), p)
+		runtime.KeepAlive(rm)
+		if locked {
+			return rm
+		}
 	}
 	return c.lockKeySlow(key, p, nil)
 }
@@ -33,6 +38,7 @@ func (c *core[K, V]) lockKeySlow(key K, p *place[K, V], own *watch[K]) *readMap[
 		if rm.bucket(rm.home(h)).observe().moved() {
 			c.newer(rm)
 		}
+		runtime.KeepAlive(rm)
 		pause(n)
 	}
 }
@@ -56,14 +62,20 @@ func (c *core[K, V]) insertUnlock(rm *readMap[K, V], p *place[K, V], key K, valu
 		c.helpOld(rm, outgrownHelps, false)
 		return false
 	}
+	if rm.inArena() {
+		rm.keepKey(p, key, value)
+	}
 	in, distance := rm.insertLocked(p, key, value)
 	if in != inserted {
+		if rm.inArena() {
+			rm.traits.arena.Free(here(), p.ref.at())
+		}
 		if in == full {
 			c.outgrown(rm)
 		}
 		return false
 	}
-	n := rm.length.Inserted(p.hash)
+	n := rm.length.Inserted(here())
 	rm.release(p)
 	if n&rm.checkEvery == 0 && rm.length.Len() > rm.limit() {
 		c.outgrown(rm)
@@ -74,12 +86,55 @@ func (c *core[K, V]) insertUnlock(rm *readMap[K, V], p *place[K, V], key K, valu
 	return true
 }
 
+// keepKey copies a new entry's key, or key and value, to the arena. If that is full it panics, with the place unlocked.
+func (rm *readMap[K, V]) keepKey(p *place[K, V], key K, value V) {
+	kept := false
+	defer func() {
+		if !kept {
+			rm.release(p)
+		}
+	}()
+	if a := rm.traits.arena; rm.inRecords() {
+		p.ref = newRef(p.hash, a.AddPair(here(), stringOf(&key), stringOf(&value)))
+	} else {
+		p.ref = newRef(p.hash, a.Add(here(), stringOf(&key)))
+	}
+	kept = true
+}
+
 // removeUnlock removes the entry at a place that is not absent and releases its locks.
 func (c *core[K, V]) removeUnlock(rm *readMap[K, V], p *place[K, V]) {
-	n := rm.length.Removed(p.hash) // before anyone can see it, or Len could exceed what was ever stored
-	rm.removeUnlock(p)
+	n := rm.length.Removed(here()) // before anyone can see it, or Len could exceed what was ever stored
+	if rm.inArena() {
+		dead := rm.bucket(p.bucket).loadRef(rm.traits, p.slot)
+		rm.removeUnlock(p)
+		c.discard(rm, dead)
+	} else {
+		rm.removeUnlock(p)
+	}
 	if n&rm.checkEvery == 0 {
 		c.shrink(rm)
+	}
+}
+
+// overwriteUnlock replaces the value at a place that is not absent and releases its locks.
+func (c *core[K, V]) overwriteUnlock(rm *readMap[K, V], p *place[K, V], key K, value V) {
+	if !rm.inRecords() {
+		rm.overwriteLocked(p, value)
+		rm.unlock(p)
+		return
+	}
+	dead := rm.bucket(p.bucket).loadRef(rm.traits, p.slot)
+	rm.keepKey(p, key, value)
+	rm.overwriteLocked(p, value)
+	rm.unlock(p)
+	c.discard(rm, dead)
+}
+
+// discard accounts the bytes of a ref that is not in the table any more.
+func (c *core[K, V]) discard(rm *readMap[K, V], r ref) {
+	if rm.traits.arena.Free(here(), r.at()) {
+		c.recycle(rm)
 	}
 }
 
@@ -89,8 +144,7 @@ func (c *core[K, V]) store(key K, value V) {
 		var p place[K, V]
 		rm := c.lockKey(key, &p)
 		if p.slot >= 0 {
-			rm.overwriteLocked(&p, value)
-			rm.unlock(&p)
+			c.overwriteUnlock(rm, &p, key, value)
 			return
 		}
 		if c.insertUnlock(rm, &p, key, value) {
@@ -107,8 +161,7 @@ func (c *core[K, V]) swap(key K, value V) (previous V, loaded bool) {
 		rm := c.lockKey(key, &p)
 		if p.slot >= 0 {
 			previous = rm.valueLocked(&p)
-			rm.overwriteLocked(&p, value)
-			rm.unlock(&p)
+			c.overwriteUnlock(rm, &p, key, value)
 			return previous, true
 		}
 		if c.insertUnlock(rm, &p, key, value) {
@@ -162,5 +215,7 @@ func (c *core[K, V]) lacks(key K) bool {
 		return false
 	}
 	h := rm.hash(key)
-	return rm.bucket(rm.home(h)).lacks(tophash(h))
+	lacks := rm.bucket(rm.home(h)).lacks(tophash(h))
+	runtime.KeepAlive(rm)
+	return lacks
 }

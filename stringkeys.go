@@ -1,0 +1,46 @@
+// This file is responsible for lookups and changes of string keys that the caller has as bytes. No string is made of
+// them: a key that is found was copied when it came, and one that comes is copied now.
+
+package hushmap
+
+import "unsafe"
+
+// LoadBytes is m.Load(K(key)) without the conversion, which would allocate a string.
+//
+// Complexity: as Load; no allocation. Blocking, ordering: as Load.
+func LoadBytes[K ~string, V any](m *Map[K, V], key []byte) (value V, ok bool) {
+	return m.Load(borrowed[K](key))
+}
+
+// StoreBytes is m.Store(K(key), value) without the conversion. The map copies a new key; key may change afterwards, but
+// must not while the call runs.
+//
+// Complexity: as Store; no allocation besides what the map needs. Blocking, ordering: as Store.
+func StoreBytes[K ~string, V any](m *Map[K, V], key []byte, value V) {
+	m.Store(borrowed[K](key), value)
+}
+
+// LoadOrStoreBytes is m.LoadOrStore(K(key), value) without the conversion; see [StoreBytes].
+func LoadOrStoreBytes[K ~string, V any](m *Map[K, V], key []byte, value V) (actual V, loaded bool) {
+	return m.LoadOrStore(borrowed[K](key), value)
+}
+
+// SwapBytes is m.Swap(K(key), value) without the conversion; see [StoreBytes].
+func SwapBytes[K ~string, V any](m *Map[K, V], key []byte, value V) (previous V, loaded bool) {
+	return m.Swap(borrowed[K](key), value)
+}
+
+// DeleteBytes is m.Delete(K(key)) without the conversion.
+func DeleteBytes[K ~string, V any](m *Map[K, V], key []byte) {
+	m.Delete(borrowed[K](key))
+}
+
+// LoadAndDeleteBytes is m.LoadAndDelete(K(key)) without the conversion.
+func LoadAndDeleteBytes[K ~string, V any](m *Map[K, V], key []byte) (value V, loaded bool) {
+	return m.LoadAndDelete(borrowed[K](key))
+}
+
+// borrowed returns b as a string for as long as the caller's call runs. None of the methods above keeps its key.
+func borrowed[K ~string](b []byte) K {
+	return K(unsafe.String(unsafe.SliceData(b), len(b)))
+}
