@@ -14,27 +14,54 @@ import (
 
 var sizes = flag.String("bench.n", "1000,1000000", "comma-separated numbers of entries")
 
-var kinds = []string{peer.KindUint64, peer.KindString, peer.KindAny}
+// made are the kinds of key that are made to measure. Real keys decide themselves how many there are.
+var made = []string{peer.KindUint64, peer.KindString, peer.KindAny}
 
-// cells runs a benchmark for each implementation, kind of key and size.
-func cells(b *testing.B, mix string) {
+// each runs a benchmark for each implementation that holds the kind of key, and each size.
+func each(b *testing.B, kinds []string, do func(b *testing.B, impl peer.Impl, kind string, n int)) {
 	for _, impl := range peer.All() {
 		for _, kind := range kinds {
-			if impl.Cache || !impl.Holds(kind) {
+			if !impl.Holds(kind) {
 				continue
 			}
-			for _, field := range strings.Split(*sizes, ",") {
-				n, err := strconv.Atoi(field)
-				if err != nil || n < 32 {
-					b.Fatalf("-bench.n: %q is not a number of entries from 32", field)
-				}
-				b.Run(fmt.Sprintf("impl=%s/keys=%s/n=%d", impl.Name, kind, n), func(b *testing.B) {
-					if m, _ := work.FindMix(mix); !impl.Concurrent && m.Writes() && runtime.GOMAXPROCS(0) > 1 {
-						b.Skip("not safe with several goroutines")
-					}
-					work.Benchmark(b, impl, kind, n, mix)
-				})
+			for _, n := range entries(b) {
+				b.Run(fmt.Sprintf("impl=%s/keys=%s/n=%d", impl.Name, kind, n), func(b *testing.B) { do(b, impl, kind, n) })
 			}
+		}
+	}
+}
+
+func entries(b *testing.B) []int {
+	var out []int
+	for _, field := range strings.Split(*sizes, ",") {
+		n, err := strconv.Atoi(field)
+		if err != nil || n < 32 || n > peer.MaxID/3 {
+			b.Fatalf("-bench.n: %q is not a number of entries from 32", field)
+		}
+		out = append(out, n)
+	}
+	return out
+}
+
+// cells runs a mix.
+func cells(b *testing.B, mix string) {
+	m, err := work.FindMix(mix)
+	if err != nil {
+		b.Fatal(err)
+	}
+	do := func(b *testing.B, impl peer.Impl, kind string, n int) {
+		if !impl.Concurrent && m.Writes() && runtime.GOMAXPROCS(0) > 1 {
+			b.Skip("not safe with several goroutines")
+		}
+		work.Benchmark(b, impl, kind, n, mix)
+	}
+	each(b, made, do)
+	if mix == "zipf" {
+		return // words have a distribution of their own
+	}
+	for _, impl := range peer.All() {
+		if impl.Holds(peer.KindReal) {
+			b.Run(fmt.Sprintf("impl=%s/keys=%s", impl.Name, peer.KindReal), func(b *testing.B) { do(b, impl, peer.KindReal, 0) })
 		}
 	}
 }
@@ -52,12 +79,24 @@ func BenchmarkRange(b *testing.B)       { cells(b, "range") }
 
 func BenchmarkFill(b *testing.B) {
 	for _, impl := range peer.All() {
-		for _, kind := range kinds {
-			if impl.Cache || !impl.Holds(kind) {
-				continue
+		for _, kind := range made {
+			if impl.Holds(kind) {
+				b.Run(fmt.Sprintf("impl=%s/keys=%s", impl.Name, kind), func(b *testing.B) { work.BenchmarkFill(b, impl, kind) })
 			}
-			b.Run(fmt.Sprintf("impl=%s/keys=%s", impl.Name, kind), func(b *testing.B) {
-				work.BenchmarkFill(b, impl, kind)
+		}
+	}
+}
+
+func BenchmarkGC(b *testing.B) { each(b, made, work.BenchmarkGC) }
+
+func BenchmarkEmbed(b *testing.B) {
+	for _, impl := range peer.All() {
+		for _, n := range entries(b) {
+			b.Run(fmt.Sprintf("impl=%s/keys=%s/n=%d", impl.Name, peer.KindString, n), func(b *testing.B) {
+				if impl.Bytes == nil || !impl.Concurrent && runtime.GOMAXPROCS(0) > 1 {
+					b.Skip("stores no bytes, or is not safe with several goroutines")
+				}
+				work.BenchmarkEmbed(b, impl, n)
 			})
 		}
 	}

@@ -53,8 +53,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	names(&o.Mixes, "mix", "`list` of mixes of throughput", mixNames())
 	numbers(&o.Sizes, "n", "`list` of numbers of entries, such as 1k,1M", minEntries, maxEntries)
 	numbers(&o.Procs, "procs", "`list` of numbers of goroutines", 1, maxProcs)
-	fs.IntVar(&o.Rounds, "rounds", 3, "rounds of throughput; half as many of the other works")
-	fs.DurationVar(&o.Time, "time", 80*time.Millisecond, "length of one round of throughput, and of timed parts of gc and embed")
+	fs.IntVar(&o.Rounds, "rounds", 6, "rounds of throughput; a third as many of the other works")
+	fs.DurationVar(&o.Time, "time", 40*time.Millisecond, "length of one round of throughput, and of timed parts of gc and embed if 100ms or more")
 	fs.StringVar(&o.out, "out", "out", "`directory` for results.json and report/index.html")
 	fs.BoolVar(&o.All, "all", false, "everything: all keys, mixes, sizes and numbers of goroutines; takes hours")
 	fs.StringVar(&o.before, "json", "", "compare this earlier results.json `file` with -against; measure nothing")
@@ -96,7 +96,10 @@ func (o options) validate(rest []string) error {
 	case o.out == "":
 		return errors.New("-out must name a directory")
 	}
-	return nil
+	if o.before != "" {
+		return nil
+	}
+	return o.Validate()
 }
 
 // chosen splits a list and checks each name.

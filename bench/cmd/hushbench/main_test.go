@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -16,6 +17,7 @@ const asProgram = "HUSHBENCH_TEST_PROGRAM"
 
 func TestMain(m *testing.M) {
 	if run.IsChild() || os.Getenv(asProgram) != "" {
+		plainEvery = 0
 		main()
 		return
 	}
@@ -33,7 +35,7 @@ func TestBadFlags(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"-impl", "nobody"}, `unknown name "nobody", known are hushmap, xsync`},
+		{[]string{"-impl", "nobody"}, `unknown name "nobody", known are hushmap, `},
 		{[]string{"-work", "play"}, `unknown name "play"`},
 		{[]string{"-keys", ""}, `unknown name ""`},
 		{[]string{"-n", "many"}, `"many" is not a number`},
@@ -44,6 +46,8 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"-rounds", "0"}, "-rounds must be from 1"},
 		{[]string{"-time", "1h"}, "-time must be from 1ms to 1m"},
 		{[]string{"-json", "old.json"}, "-json and -against go together"},
+		{[]string{"-work", "throughput,gc", "-keys", "real"}, "gc has no keys of kind real, only uint64, string, any"},
+		{[]string{"-work", "gc", "-impl", "otter"}, "nothing to measure"},
 		{[]string{"-nonsense"}, "flag provided but not defined"},
 		{[]string{"extra"}, `unexpected argument "extra"`},
 	} {
@@ -65,6 +69,16 @@ func TestHelp(t *testing.T) {
 	for _, name := range []string{"-work", "-impl", "-keys", "-mix", "-n ", "-procs", "-rounds", "-time", "-out", "-all", "-json", "-against"} {
 		require.Contains(t, stderr.String(), name)
 	}
+}
+
+// TestDefaultRun: without flags the program estimates about two minutes, with six rounds of throughput.
+func TestDefaultRun(t *testing.T) {
+	o, err := parse(nil, io.Discard)
+	require.NoError(t, err)
+	s, err := run.NewSession(o.Config, nil)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, o.Rounds, 6)
+	require.LessOrEqual(t, s.Seconds(), 120.0)
 }
 
 // TestRunAndCompare measures twice and compares the results.

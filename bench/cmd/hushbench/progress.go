@@ -13,8 +13,9 @@ import (
 // barUnits is the resolution of the bar: it advances by estimated milliseconds.
 const barUnits = 1000
 
-// plainEvery is how often a line is written where there is no terminal to draw a bar on.
-const plainEvery = 15 * time.Second
+// plainEvery is how often a line is written where there is no terminal to draw a bar on. A test sets it to 0 and sees every
+// step.
+var plainEvery = 15 * time.Second
 
 // progress shows how far the run is and how long it will still take.
 type progress struct {

@@ -12,19 +12,20 @@ var bigcacheImpl = Impl{
 	Name:       "bigcache",
 	Module:     "github.com/allegro/bigcache/v3",
 	Concurrent: true,
-	Cache:      true,
-	Remark:     "keys with equal 64-bit hashes replace each other; room asked for twice the bytes",
+	Lossy:      true,
+	Remark:     "keys with equal 64-bit hashes replace each other; room for twice the bytes",
 	Bytes:      newBigcache,
 }
 
 type bigCache struct{ c *bigcache.BigCache }
 
-// newBigcache asks for the given number of entries and no expiry.
+// newBigcache asks for no expiry, and leaves room for twice the bytes, since shards fill unevenly and one that is full copies
+// itself to one of twice the size. An entry has a header of some 20 bytes.
 func newBigcache(n, entryBytes int) Bytes {
 	config := bigcache.DefaultConfig(24 * time.Hour)
 	config.CleanWindow = 0
 	config.MaxEntriesInWindow = n
-	config.MaxEntrySize = entryBytes
+	config.MaxEntrySize = 2 * entryBytes
 	config.Shards = max(1, min(1024, 1<<bits.Len(uint(n/64))))
 	config.Verbose = false
 	c, err := bigcache.New(context.Background(), config)

@@ -6,7 +6,7 @@ var fastcacheImpl = Impl{
 	Name:       "fastcache",
 	Module:     "github.com/VictoriaMetrics/fastcache",
 	Concurrent: true,
-	Cache:      true,
+	Lossy:      true,
 	Remark:     "512 rings of fixed size: evicts when one is full; room for twice the bytes",
 	Bytes:      newFastcache,
 }

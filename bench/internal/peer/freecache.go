@@ -10,7 +10,7 @@ var freecacheImpl = Impl{
 	Name:       "freecache",
 	Module:     "github.com/coocood/freecache",
 	Concurrent: true,
-	Cache:      true,
+	Lossy:      true,
 	Remark:     "a ring of fixed size: evicts when a segment is full; room for twice the bytes",
 	Bytes:      newFreecache,
 }

@@ -11,7 +11,7 @@ var otterImpl = Impl{
 	Name:       "otter",
 	Module:     "github.com/maypok86/otter/v2",
 	Concurrent: true,
-	Cache:      true,
+	Lossy:      true,
 	Remark:     "bounded by number of entries, twice those stored: its eviction policy runs but never evicts",
 	Bytes:      newOtter,
 }

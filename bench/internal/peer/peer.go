@@ -51,8 +51,8 @@ type Impl struct {
 	Module string // module path, to look the version up; "" is the standard library
 	// Concurrent is false for the reference that must not be written while others use it.
 	Concurrent bool
-	// Cache marks peers that only store bytes, and may drop entries: they take part in embed alone.
-	Cache bool
+	// Lossy marks caches: they may drop entries by design. What they drop is counted and shown.
+	Lossy bool
 	// Remark is shown with the results.
 	Remark string
 
@@ -75,8 +75,18 @@ func (i Impl) Holds(kind string) bool {
 	}
 }
 
-// Subject is the implementation all others are compared with.
-const Subject = "hushmap"
+// BytesOnly says whether the implementation takes part in embed alone.
+func (i Impl) BytesOnly() bool { return i.Uint64 == nil && i.String == nil && i.Any == nil }
+
+// The implementations that all others are compared with: SubjectBytes where bytes are stored, if it takes part in a run, and
+// Subject everywhere else.
+const (
+	Subject      = "hushmap"
+	SubjectBytes = "hushmap.Bytes"
+)
+
+// IsSubject says whether a name is one of those: no subject is a peer of the other.
+func IsSubject(name string) bool { return name == Subject || name == SubjectBytes }
 
 // All lists the implementations in the order of reports, the subject first.
 func All() []Impl {

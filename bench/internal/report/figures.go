@@ -96,12 +96,12 @@ func runs(rows []result.Row, keep func(result.Cell) bool) [][]result.Row {
 }
 
 func throughputFigures(f *result.File) (chapter, error) {
-	c := chapter{Title: "Throughput by size", Text: "Million operations per second, all goroutines together (for Range: million entries visited); higher is better."}
+	c := chapter{Title: "Throughput by size", Text: "Million operations per second, all goroutines together (for Range: million entries visited), on a logarithmic axis where there are several sizes; higher is better."}
 	mops := func(ns float64) float64 { return 1e3 / max(ns, 0.001) }
 	for _, rows := range runs(f.Rows(), func(c result.Cell) bool { return c.Work == work.Throughput }) {
 		r := rows[0]
 		title := fmt.Sprintf("%s keys, %s", r.Keys, mixTitle(r.Mix))
-		if err := c.add(f, title, goroutines(r.Procs), "Mops/s", false, rows, mops); err != nil {
+		if err := c.add(f, title, goroutines(r.Procs), "Mops/s", true, rows, mops); err != nil {
 			return c, err
 		}
 	}

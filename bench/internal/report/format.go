@@ -100,7 +100,11 @@ func sections(f *result.File) []section {
 			continue
 		}
 		if n := len(out); n == 0 || out[n-1].Work != row.Work {
-			out = append(out, section{Work: row.Work, Title: titles[row.Work]})
+			title := titles[row.Work]
+			if s := f.Subject(row); s != peer.Subject {
+				title += "; ratio of " + s
+			}
+			out = append(out, section{Work: row.Work, Title: title})
 		}
 		s := &out[len(out)-1]
 		s.Rows = append(s.Rows, row)
@@ -138,12 +142,13 @@ func rowName(c result.Cell) string {
 	return strings.Join(append(parts, c.Metric+" "+c.Unit), "  ")
 }
 
-// notes lists every reason why a value is missing, once each.
-func notes(f *result.File) []string {
+// notes lists every reason why a value is missing, once each: of those that failed, or of those marked "-", who could
+// not take part.
+func notes(f *result.File, failed bool) []string {
 	var out []string
 	where := map[string][]string{}
 	for _, r := range f.Records {
-		if !r.Void || r.Note == "" || !strings.Contains("WRONG CRASH TOO SLOW", mark(r)) {
+		if !r.Void || r.Note == "" || (mark(r) != "-") != failed {
 			continue
 		}
 		key := r.Impl + ": " + r.Note
@@ -172,4 +177,4 @@ func versionList(f *result.File) []string {
 	return out
 }
 
-func hasSubject(f *result.File) bool { return slices.Contains(f.Peers, peer.Subject) }
+func hasSubject(f *result.File) bool { return slices.ContainsFunc(f.Peers, peer.IsSubject) }

@@ -30,7 +30,8 @@ type pageData struct {
 	Losses   []pageLoss
 	Chapters []chapter
 	Tables   []pageTable
-	Notes    []string
+	Failed   []string
+	Unable   []string
 }
 
 type pageLoss struct {
@@ -60,7 +61,7 @@ type pageValue struct {
 // HTML writes the page, plots and all, to dir/index.html; it needs nothing from elsewhere. Beside it, every plot is in
 // a file of its own.
 func HTML(dir string, f *result.File) (path string, err error) {
-	data := pageData{File: f, Subject: peer.Subject, Notes: notes(f), Tables: pageTables(f)}
+	data := pageData{File: f, Subject: peer.Subject, Failed: notes(f, true), Unable: notes(f, false), Tables: pageTables(f)}
 	if data.Chapters, err = chapters(f); err != nil {
 		return "", err
 	}

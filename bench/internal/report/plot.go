@@ -33,18 +33,19 @@ var (
 
 // colours are legible on white and on near-black.
 var colours = map[string]color.RGBA{
-	peer.Subject: {0xe8, 0x4d, 0x1f, 255},
-	"xsync":      {0x2f, 0x80, 0xe0, 255},
-	"sync.Map":   {0x1c, 0xa0, 0x6a, 255},
-	"rwmutex":    {0x9a, 0x68, 0xd8, 255},
-	"sharded":    {0xbd, 0x8a, 0x00, 255},
-	"cmap":       {0xd8, 0x55, 0xa4, 255},
-	"haxmap":     {0x1f, 0xa3, 0xb5, 255},
-	"bigcache":   {0x7f, 0x96, 0x2c, 255},
-	"freecache":  {0xb5, 0x6c, 0x3c, 255},
-	"fastcache":  {0x5f, 0x76, 0xc9, 255},
-	"otter":      {0xb3, 0x4f, 0x67, 255},
-	"builtin":    {0x88, 0x88, 0x88, 255},
+	peer.Subject:      {0xe8, 0x4d, 0x1f, 255},
+	peer.SubjectBytes: {0xc2, 0x25, 0x2b, 255},
+	"xsync":           {0x2f, 0x80, 0xe0, 255},
+	"sync.Map":        {0x1c, 0xa0, 0x6a, 255},
+	"rwmutex":         {0x9a, 0x68, 0xd8, 255},
+	"sharded":         {0xbd, 0x8a, 0x00, 255},
+	"cmap":            {0xd8, 0x55, 0xa4, 255},
+	"haxmap":          {0x1f, 0xa3, 0xb5, 255},
+	"bigcache":        {0x7f, 0x96, 0x2c, 255},
+	"freecache":       {0xb5, 0x6c, 0x3c, 255},
+	"fastcache":       {0x5f, 0x76, 0xc9, 255},
+	"otter":           {0xb3, 0x4f, 0x67, 255},
+	"builtin":         {0x88, 0x88, 0x88, 255},
 }
 
 func colour(impl string) color.RGBA {
@@ -91,7 +92,7 @@ func (c chart) svg() (string, error) {
 		}
 		drawn.Color, drawn.Width = colour(l.impl), vg.Points(1.4)
 		points.Color, points.Shape, points.Radius = colour(l.impl), shapes[l.impl], vg.Points(3)
-		if l.impl == peer.Subject {
+		if peer.IsSubject(l.impl) {
 			drawn.Width = vg.Points(3)
 		}
 		if l.impl == "builtin" {
@@ -112,9 +113,9 @@ func (c chart) svg() (string, error) {
 func subjectLast(lines []line) []line {
 	return slices.SortedStableFunc(slices.Values(lines), func(a, b line) int {
 		switch {
-		case a.impl == peer.Subject:
+		case peer.IsSubject(a.impl) && !peer.IsSubject(b.impl):
 			return 1
-		case b.impl == peer.Subject:
+		case peer.IsSubject(b.impl) && !peer.IsSubject(a.impl):
 			return -1
 		}
 		return 0

@@ -23,8 +23,12 @@ func Terminal(w io.Writer, f *result.File) {
 	if hasSubject(f) {
 		p.scores(f)
 	}
-	for _, n := range notes(f) {
+	p.line("")
+	for _, n := range notes(f, true) {
 		p.line("! %s", n)
+	}
+	for _, n := range notes(f, false) {
+		p.line("- %s", n)
 	}
 	for _, n := range f.Warnings {
 		p.line("WARNING: %s", n)

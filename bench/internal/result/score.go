@@ -12,10 +12,18 @@ import (
 // minValue stands for a measured 0 in ratios: less than any clock or counter here can tell.
 const minValue = 1e-6
 
+// Subject returns who is compared with the peers in the row.
+func (f *File) Subject(row Row) string {
+	if row.Work == work.Embed && slices.Contains(f.Peers, peer.SubjectBytes) {
+		return peer.SubjectBytes
+	}
+	return peer.Subject
+}
+
 // Best returns the best concurrent peer of the subject in the row.
 func (f *File) Best(row Row) (impl string, value float64, ok bool) {
 	for _, name := range f.Peers {
-		if name == peer.Subject || !f.Concurrent(name) {
+		if peer.IsSubject(name) || !f.Concurrent(name) {
 			continue
 		}
 		if v, counts := row.By[name].Median(); counts && (!ok || v < value) {
@@ -28,7 +36,7 @@ func (f *File) Best(row Row) (impl string, value float64, ok bool) {
 // Ratio returns subject / best concurrent peer: below 1 the subject wins.
 func (f *File) Ratio(row Row) (ratio float64, best string, ok bool) {
 	best, value, ok := f.Best(row)
-	own, measured := row.By[peer.Subject].Median()
+	own, measured := row.By[f.Subject(row)].Median()
 	if !ok || !measured {
 		return 0, "", false
 	}

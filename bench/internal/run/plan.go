@@ -2,7 +2,10 @@
 package run
 
 import (
+	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hushmap/hushmap/bench/internal/peer"
@@ -38,8 +41,7 @@ type selection struct {
 	sizes, procs []int
 }
 
-// defaults are the cells that matter most, everything is the rest of the list as well. Sizes of everything go to ten
-// million; embed stops at a million, as its values are ten times as large.
+// defaults are the cells that matter most, everything is the rest of the list as well.
 var (
 	defaults = map[string]selection{
 		work.Throughput: {
@@ -64,7 +66,7 @@ var (
 			keys:  []string{peer.KindUint64, peer.KindString, peer.KindAny},
 			sizes: []int{100_000, 1_000_000, 2_000_000, 5_000_000, 10_000_000}, procs: []int{1},
 		},
-		work.Embed: {keys: []string{peer.KindString}, sizes: []int{100_000, 1_000_000}, procs: []int{1, 2}},
+		work.Embed: {keys: []string{peer.KindString}, sizes: []int{100_000, 1_000_000, 10_000_000}, procs: []int{1, 2}},
 	}
 )
 
@@ -123,6 +125,43 @@ func (c Config) plan() []group {
 	return groups
 }
 
+// Validate says whether the flags leave each work that they name something to measure.
+func (c Config) Validate() error {
+	impls, err := c.implementations()
+	if err != nil {
+		return err
+	}
+	groups := c.plan()
+	for _, w := range c.Works {
+		if !slices.ContainsFunc(groups, func(g group) bool { return g.work == w }) {
+			return fmt.Errorf("%s has no keys of kind %s, only %s",
+				w, strings.Join(c.Keys, ", "), strings.Join(everything[w].keys, ", "))
+		}
+	}
+	if !slices.ContainsFunc(groups, func(g group) bool {
+		return slices.ContainsFunc(impls, func(i peer.Impl) bool { return excuse(i, g) == "" })
+	}) {
+		return errors.New("nothing to measure: no implementation chosen can do any work chosen with these keys")
+	}
+	return nil
+}
+
+// implementations finds those selected.
+func (c Config) implementations() ([]peer.Impl, error) {
+	if len(c.Impls) == 0 {
+		return peer.All(), nil
+	}
+	var impls []peer.Impl
+	for _, name := range c.Impls {
+		impl, err := find(name)
+		if err != nil {
+			return nil, err
+		}
+		impls = append(impls, impl)
+	}
+	return impls, nil
+}
+
 // split makes a group of its own for each number of goroutines, except for throughput.
 func (c Config) split(g group, s selection) []group {
 	if g.work == work.Throughput {
@@ -152,7 +191,7 @@ func excuse(impl peer.Impl, g group) string {
 		return "stores no bytes"
 	case g.work == work.Embed:
 		return ""
-	case impl.Cache:
+	case impl.BytesOnly():
 		return "stores bytes only: see embed"
 	case !impl.Holds(g.keys):
 		return "holds no " + g.keys + " keys"

@@ -12,6 +12,12 @@ import (
 // rounds go around the implementations in turn.
 func (s *Session) singleShot(ctx context.Context, g group) {
 	impls := s.taking(g)
+	if room, need := availableBytes(), float64(g.n)*bytesPerEntryOf(g.work); room > 0 && room < need {
+		for _, impl := range impls {
+			s.void(s.cells(g), impl.Name, fmt.Sprintf("not enough memory: %d entries may need %.1f GiB", g.n, need/(1<<30)))
+		}
+		return
+	}
 	for round := range s.rounds(g) {
 		for _, impl := range impls {
 			s.Progress.Step(fmt.Sprintf("%s %s n=%d procs=%d %s, round %d", g.work, g.keys, g.n, g.procs[0], impl.Name, round+1))
@@ -19,6 +25,15 @@ func (s *Session) singleShot(ctx context.Context, g group) {
 			s.Progress.Done(s.seconds(g))
 		}
 	}
+}
+
+// bytesPerEntryOf is an upper estimate of what a child that does one work holds per entry: what lives, up to 130 bytes in sync.Map
+// and 400 with a value of 100 bytes, as much again in garbage before the collector runs, and room for a table that grows.
+func bytesPerEntryOf(w string) float64 {
+	if w == work.Embed {
+		return 1000
+	}
+	return bytesPerEntry
 }
 
 func (s *Session) once(ctx context.Context, g group, impl peer.Impl) {

@@ -2,7 +2,9 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"runtime"
 
 	"github.com/hushmap/hushmap/bench/internal/peer"
 	"github.com/hushmap/hushmap/bench/internal/result"
@@ -41,53 +43,84 @@ type contender struct {
 }
 
 func (s *Session) batch(ctx context.Context, g group, impls []peer.Impl) {
-	var all []*contender
-	for _, impl := range impls {
-		s.Progress.Step(fmt.Sprintf("%s %s n=%d load %s", g.work, g.keys, g.n, impl.Name))
-		c := &contender{Impl: impl}
-		opened := s.open(ctx, g, c)
-		s.Progress.Done(loading(g))
-		if opened {
-			all = append(all, c)
-			if g.keys == peer.KindReal {
-				g.n = c.entries
-			}
-		}
-	}
+	all, g := s.openAll(ctx, g, impls)
 	for _, procs := range g.procs {
 		for _, m := range g.mixes {
-			s.Progress.Step(fmt.Sprintf("%s %s n=%d %s procs=%d", g.work, g.keys, g.n, m.Name, procs))
-			for range s.Rounds {
+			for round := range s.Rounds {
+				s.Progress.Step(fmt.Sprintf("%s %s n=%d %s procs=%d, round %d", g.work, g.keys, g.n, m.Name, procs, round+1))
 				for _, c := range all {
 					s.round(ctx, g, c, m, procs)
 				}
 			}
 		}
 	}
-	for _, c := range all {
-		s.finish(ctx, g, c)
+	s.Progress.Step(fmt.Sprintf("%s %s n=%d last check", g.work, g.keys, g.n))
+	atOnce(all, func(c *contender) error { return s.lastCheck(ctx, g, c) }, func(c *contender, err error) {
+		if err != nil && ctx.Err() == nil {
+			s.void(s.cells(g), c.Name, err.Error())
+		}
+		s.Progress.Done(checking(g))
+	})
+}
+
+// openAll returns the contenders that have loaded their maps, and the group with the number of entries that real keys
+// turned out to make.
+func (s *Session) openAll(ctx context.Context, g group, impls []peer.Impl) ([]*contender, group) {
+	var all, opened []*contender
+	for _, impl := range impls {
+		all = append(all, &contender{Impl: impl})
+	}
+	s.Progress.Step(fmt.Sprintf("%s %s n=%d load", g.work, g.keys, g.n))
+	loaded := g
+	atOnce(all, func(c *contender) error { return c.open(ctx, g) }, func(c *contender, err error) {
+		switch {
+		case err == nil:
+			opened = append(opened, c)
+			if g.keys == peer.KindReal {
+				loaded.n = c.entries
+			}
+		case ctx.Err() == nil:
+			s.void(s.cells(loaded), c.Name, err.Error())
+		}
+		s.Progress.Done(loading(g))
+	})
+	return opened, loaded
+}
+
+// atOnce does an untimed step for every contender, as many at a time as there are processors, and then hands the outcomes
+// over one by one.
+func atOnce(all []*contender, do func(*contender) error, then func(*contender, error)) {
+	processors := make(chan struct{}, runtime.GOMAXPROCS(0))
+	outcomes := make([]chan error, len(all))
+	for i, c := range all {
+		outcomes[i] = make(chan error, 1)
+		go func() {
+			processors <- struct{}{}
+			outcomes[i] <- do(c)
+			<-processors
+		}()
+	}
+	for i, c := range all {
+		then(c, <-outcomes[i])
 	}
 }
 
 // open starts the child of a contender and has it load the map.
-func (s *Session) open(ctx context.Context, g group, c *contender) bool {
+func (c *contender) open(ctx context.Context, g group) error {
 	p, err := start(ctx)
-	if err == nil {
-		var r reply
-		r, err = p.ask(request{Step: "open", Impl: c.Name, Spec: work.Spec{Kind: g.keys, N: g.n}}, patience(g.n))
-		if err == nil && r.Void == "" {
-			c.p, c.entries = p, r.Entries
-			return true
-		}
-		if err == nil {
-			err = fmt.Errorf("%s", r.Void)
-			p.stop()
-		}
+	if err != nil {
+		return err
 	}
-	if ctx.Err() == nil {
-		s.void(s.cells(g), c.Name, err.Error())
+	r, err := p.ask(request{Step: "open", Impl: c.Name, Spec: work.Spec{Kind: g.keys, N: g.n}}, patience(g.n))
+	switch {
+	case err != nil:
+		return err
+	case r.Void != "":
+		p.stop()
+		return errors.New(r.Void)
 	}
-	return false
+	c.p, c.entries = p, r.Entries
+	return nil
 }
 
 // round makes one measurement. A contender whose results are wrong, or that crashes, gets a new child, as the cells that
@@ -102,8 +135,13 @@ func (s *Session) round(ctx context.Context, g group, c *contender, m work.Mix, 
 	if ctx.Err() != nil || s.File.Record(cells[0], c.Name).Void {
 		return
 	}
-	if c.p == nil && !s.open(ctx, g, c) {
-		return
+	if c.p == nil {
+		if err := c.open(ctx, g); err != nil {
+			if ctx.Err() == nil {
+				s.void(cells, c.Name, err.Error())
+			}
+			return
+		}
 	}
 	r, err := c.p.ask(request{Step: "round", Mix: m.Name, Spec: work.Spec{Procs: procs, Time: s.Time}}, patience(g.n))
 	switch {
@@ -120,18 +158,16 @@ func (s *Session) round(ctx context.Context, g group, c *contender, m work.Mix, 
 	}
 }
 
-// finish has the whole content of a map checked. What it finds may be the fault of any cell before, so all are void.
-func (s *Session) finish(ctx context.Context, g group, c *contender) {
+// lastCheck has the whole content of a map checked, and ends the child. What it finds may be the fault of any cell before, so
+// all are void.
+func (s *Session) lastCheck(ctx context.Context, g group, c *contender) error {
 	if c.p == nil {
-		return
+		return nil
 	}
 	defer c.p.stop()
 	r, err := c.p.ask(request{Step: "check"}, patience(g.n))
-	switch {
-	case ctx.Err() != nil:
-	case err != nil:
-		s.void(s.cells(g), c.Name, err.Error())
-	case r.Void != "":
-		s.void(s.cells(g), c.Name, "after the last round: "+r.Void)
+	if err == nil && r.Void != "" {
+		err = errors.New("after the last round: " + r.Void)
 	}
+	return err
 }

@@ -3,7 +3,9 @@ package work
 import (
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/hushmap/hushmap/bench/internal/peer"
 )
@@ -30,11 +32,10 @@ type benchmarker interface {
 
 func (r *runner[K, V]) benchmark(b *testing.B, m Mix, procs int) {
 	if m.Range {
-		r.benchmarkRange(b)
+		r.benchmarkRange(b, m, procs)
 		return
 	}
-	r.rounds++
-	lanes := r.prepare(m, procs, 0, procs)
+	lanes := r.prepare(m, procs, procs)
 	b.ReportAllocs()
 	b.ResetTimer()
 	var wg sync.WaitGroup
@@ -60,15 +61,25 @@ func (l *lane[K, V]) runCount(run func(peer.Block[K, V]) peer.Tally, count uint6
 	}
 }
 
-// benchmarkRange counts an entry visited as an operation.
-func (r *runner[K, V]) benchmarkRange(b *testing.B) {
+// benchmarkRange counts an entry visited as an operation. One goroutine ranges until it has visited b.N, the others write.
+func (r *runner[K, V]) benchmarkRange(b *testing.B, m Mix, procs int) {
+	lanes := r.prepare(m, max(procs-1, 1), procs-1)
+	var err error
 	b.ResetTimer()
-	for done := uint64(0); done < uint64(b.N); {
-		n, err := r.rangeOnce()
-		if err != nil {
-			b.Fatal(err)
+	runLanes(r.m.Run, lanes, time.Hour, func(stop *atomic.Bool) {
+		defer stop.Store(true)
+		for done := uint64(0); err == nil && done < uint64(b.N); {
+			var n uint64
+			n, err = r.rangeOnce()
+			done += n
 		}
-		done += n
+		b.StopTimer()
+	})
+	if err == nil {
+		err = r.settle(m, lanes)
+	}
+	if err != nil {
+		b.Fatal(err)
 	}
 }
 
@@ -99,4 +110,66 @@ func benchmarkFill[K comparable, V any](b *testing.B, impl peer.Impl, kit Kit[K,
 	if err := checkFilled(m, kit, s.N); err != nil {
 		b.Fatal(err)
 	}
+}
+
+// BenchmarkGC forces b.N collections while a map of n entries is alive.
+func BenchmarkGC(b *testing.B, impl peer.Impl, kind string, n int) {
+	r, err := NewRunner(impl, kind, n)
+	if err != nil {
+		b.Skip(err)
+	}
+	runtime.GC()
+	before := gcCPU()
+	b.ResetTimer()
+	for range b.N {
+		runtime.GC()
+	}
+	b.StopTimer()
+	b.ReportMetric((gcCPU()-before)*1e9/float64(b.N), "cpu-ns/op")
+	if err := r.Check(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkEmbed does b.N operations on a store of n values, nine Gets to a Set, shared among GOMAXPROCS goroutines.
+func BenchmarkEmbed(b *testing.B, impl peer.Impl, n int) {
+	s := Spec{N: n, Procs: 1}
+	c := impl.Bytes(n, keyBytes+valueBytes)
+	defer c.Close()
+	setAll(c, s)
+	procs := runtime.GOMAXPROCS(0)
+	var bad atomic.Bool
+	var wg sync.WaitGroup
+	begin := make(chan struct{})
+	for g := range procs {
+		ids := randomIDs(g, n)
+		keys := freshStrings(ids)
+		share := (b.N + g) / procs
+		wg.Go(func() {
+			<-begin
+			for done := 0; done < share; {
+				at := done % len(ids)
+				next := min(at+blockOps, len(ids), at+share-done)
+				if !getOrSet(c, keys[at:next], ids[at:next]) {
+					bad.Store(true)
+				}
+				done += next - at
+			}
+		})
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	close(begin)
+	wg.Wait()
+	b.StopTimer()
+	lost, err := countLost(c, n)
+	switch {
+	case err != nil:
+		b.Fatal(err)
+	case bad.Load():
+		b.Fatal("a value that belongs to another key")
+	case lost > 0 && !impl.Lossy:
+		b.Fatalf("%d entries of %d are lost", lost, n)
+	}
+	b.ReportMetric(float64(lost)/float64(n), "lost/entry")
 }

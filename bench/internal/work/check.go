@@ -77,10 +77,10 @@ func (r *runner[K, V]) replayOps(ops []peer.Op) {
 // Check looks every key up with a fresh copy, and compares the length and what Range visits.
 func (r *runner[K, V]) Check() error {
 	want, sum := 0, uint64(0)
-	for id := range uint64(r.u.Stable + r.u.Own) {
+	for id, key := range freshKeys(r.kit, r.u.Stable+r.u.Own) {
 		i := int(id) - r.u.Stable
 		expect := i < 0 || r.present[i]
-		v, ok := r.m.Load(r.kit.Own(id))
+		v, ok := r.m.Load(key)
 		switch {
 		case ok != expect:
 			return wrong("key %d: found %v, must be %v", id, ok, expect)

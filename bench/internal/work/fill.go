@@ -59,9 +59,9 @@ func batches[K comparable, V any](m peer.Instance[K, V], kit Kit[K, V], s Spec, 
 	var spent atomic.Int64
 	inParallel(s, func(ids []uint64) {
 		b := ownBlock(kit, ids, op)
-		start := time.Now()
+		start := clock()
 		m.Run(b)
-		spent.Add(int64(time.Since(start)))
+		spent.Add(clock() - start)
 	})
 	return time.Duration(spent.Load()) / time.Duration(s.Procs)
 }
@@ -106,9 +106,9 @@ func timedStores[K comparable, V any](m peer.Instance[K, V], kit Kit[K, V], s Sp
 		b := ownBlock(kit, ids, peer.Store)
 		var spent [batchKeys]int64
 		for i := range ids {
-			start := time.Now()
+			start := clock()
 			m.Run(b.Slice(i, i+1))
-			spent[i] = int64(time.Since(start))
+			spent[i] = clock() - start
 		}
 		mu.Lock()
 		defer mu.Unlock()
@@ -144,8 +144,8 @@ func checkFilled[K comparable, V any](m peer.Instance[K, V], kit Kit[K, V], n in
 	if got := m.Len(); got != n {
 		return wrong("length %d after %d different keys were stored", got, n)
 	}
-	for id := range uint64(n) {
-		v, ok := m.Load(kit.Own(id))
+	for id, key := range freshKeys(kit, n) {
+		v, ok := m.Load(key)
 		if !ok {
 			return wrong("key %d of %d is lost", id, n)
 		}

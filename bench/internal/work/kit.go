@@ -5,6 +5,7 @@ package work
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"iter"
 	"math/bits"
 	"unsafe"
 
@@ -120,6 +121,24 @@ func each[K any](own func(uint64) K) func([]uint64) []K {
 			keys[i] = own(id)
 		}
 		return keys
+	}
+}
+
+// freshKeys yields the ids below n with fresh copies of their keys, made batch by batch.
+func freshKeys[K comparable, V any](kit Kit[K, V], n int) iter.Seq2[uint64, K] {
+	return func(yield func(uint64, K) bool) {
+		ids := make([]uint64, 0, batchKeys)
+		for first := 0; first < n; first += batchKeys {
+			ids = ids[:0]
+			for id := first; id < min(first+batchKeys, n); id++ {
+				ids = append(ids, uint64(id))
+			}
+			for i, key := range kit.Fresh(ids) {
+				if !yield(ids[i], key) {
+					return
+				}
+			}
+		}
 	}
 }
 

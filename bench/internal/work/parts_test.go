@@ -18,14 +18,14 @@ func TestGeneratedLoops(t *testing.T) {
 
 func compareLoops[K comparable, V any](t *testing.T, kit Kit[K, V], kind string) {
 	for _, impl := range peer.All() {
-		if impl.Cache || !impl.Holds(kind) || impl.Name == peer.Subject {
+		if !impl.Holds(kind) {
 			continue
 		}
 		for _, mix := range []string{"reads=75", "reads=100", "loadorstore"} {
 			m, err := FindMix(mix)
 			require.NoError(t, err)
 			r := newRunner(impl, kit, ForEntries(500), nil)
-			b := r.prepare(m, 1, 0, 1)[0].block
+			b := r.prepare(m, 1, 1)[0].block
 			got := r.m.Run(b)
 			want := peer.RunDynamic(newRunner(impl, kit, ForEntries(500), nil).m.Map, b, kit.ID, kit.Val)
 			require.Equal(t, want, got, "%s %s %s", impl.Name, kind, mix)
@@ -43,7 +43,7 @@ func TestSizeStaysWhereItIs(t *testing.T) {
 		}
 		r := newRunner(impl, Uint64Kit(), ForEntries(9000), nil)
 		require.InDelta(t, 9000, r.m.Len(), 1, m.Name)
-		l := r.prepare(m, 1, 0, 1)[0]
+		l := r.prepare(m, 1, 1)[0]
 		l.runCount(r.m.Run, 200_000)
 		require.InEpsilon(t, 9000, r.m.Len(), 0.04, m.Name)
 		require.NoError(t, r.settle(m, []*lane[uint64, uint64]{l}))
@@ -87,7 +87,7 @@ func TestGoSource(t *testing.T) {
 	impl, _ := peer.Find("rwmutex")
 	r := newRunner(impl, RealKit(text.Words), forWords(len(text.Words)), text.IDs)
 	m, _ := FindMix("reads=90")
-	l := r.prepare(m, 2, 0, 2)
+	l := r.prepare(m, 2, 2)
 	for _, l := range l {
 		l.runCount(r.m.Run, 100_000)
 	}

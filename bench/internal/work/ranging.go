@@ -1,31 +1,29 @@
 package work
 
 import (
+	"sync/atomic"
 	"time"
 )
 
 // rangeRound lets one goroutine range over the map again and again while the others store and delete. Every pass must see
 // each stable key exactly once.
 func (r *runner[K, V]) rangeRound(m Mix, procs int, d time.Duration) (Round, error) {
-	lanes := r.prepare(m, max(procs-1, 1), 0, procs-1)
+	lanes := r.lay(m, max(procs-1, 1), procs-1)
 	var out Round
 	var err error
-	runLanes(r.m.Run, lanes, d, func() {
-		start := time.Now()
-		for err == nil && (out.Ops == 0 || time.Since(start) < d) {
+	runLanes(r.m.Run, lanes, d, func(stop *atomic.Bool) {
+		start := clock()
+		for err == nil && (out.Ops == 0 || !stop.Load()) {
 			var n uint64
 			n, err = r.rangeOnce()
 			out.Ops += n
 		}
-		out.Elapsed = time.Since(start)
+		out.Elapsed = time.Duration(clock() - start)
 	})
 	if err != nil {
 		return Round{}, err
 	}
-	if err := r.settle(m, lanes); err != nil {
-		return Round{}, err
-	}
-	return out, r.checkSmall()
+	return out, r.conclude(m, lanes)
 }
 
 func (r *runner[K, V]) rangeOnce() (visited uint64, err error) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,7 +66,16 @@ type runner[K comparable, V any] struct {
 	text    []uint32 // ids in natural order, for real keys
 	present []bool   // of own keys, by id - Stable
 	zipf    *zipfian // made when first needed
-	rounds  uint64   // seeds the operations
+	laid    laid[K, V]
+	seed    uint64 // how often operations have been prepared
+}
+
+// laid is what the last round worked on. The next round of the same mix does the same operations again, as repeated passes
+// over them within a round do: drawing them takes longer than a round.
+type laid[K comparable, V any] struct {
+	mix   string
+	procs int
+	lanes []*lane[K, V]
 }
 
 func newRunner[K comparable, V any](impl peer.Impl, kit Kit[K, V], u Universe, text []uint32) *runner[K, V] {
@@ -88,42 +98,64 @@ type lane[K comparable, V any] struct {
 	block      peer.Block[K, V]
 	done       uint64
 	tally      peer.Tally
-	start, end time.Time
+	start, end int64
 }
 
 // Round prepares operations, lets them run for about d, and checks what they returned.
 func (r *runner[K, V]) Round(m Mix, procs int, d time.Duration) (Round, error) {
-	r.rounds++
 	if m.Range {
 		return r.rangeRound(m, procs, d)
 	}
-	lanes := r.prepare(m, procs, 0, procs)
-	runLanes(r.m.Run, lanes, d, func() {})
+	lanes := r.lay(m, procs, procs)
+	runLanes(r.m.Run, lanes, d, func(*atomic.Bool) {})
 	out := span(lanes)
-	if err := r.settle(m, lanes); err != nil {
-		return Round{}, err
-	}
-	return out, r.checkSmall()
+	return out, r.conclude(m, lanes)
 }
 
-func (r *runner[K, V]) checkSmall() error {
+// conclude checks a round and makes sure that no collection is under way when the next implementation has its round.
+func (r *runner[K, V]) conclude(m Mix, lanes []*lane[K, V]) error {
+	defer rest()
+	if err := r.settle(m, lanes); err != nil {
+		return err
+	}
 	if r.u.Entries() > checkEachRound {
 		return nil
 	}
 	return r.Check()
 }
 
-// prepare makes lanes from first up to procs; own keys are shared out among procs goroutines.
-func (r *runner[K, V]) prepare(m Mix, procs, first, last int) []*lane[K, V] {
-	count := min(max(minOps, r.u.Entries()), maxOps) / procs
-	var lanes []*lane[K, V]
-	for g := first; g < last; g++ {
-		rng := rand.New(rand.NewPCG(r.rounds, uint64(g)))
-		ops := m.ops(rng, r.u, r.picker(m, rng, g, procs), count)
-		lanes = append(lanes, &lane[K, V]{block: r.block(ops, !m.Writes() && !m.Range)})
+// lay returns lanes for a round: those of the round before if it was of the same kind.
+func (r *runner[K, V]) lay(m Mix, procs, lanes int) []*lane[K, V] {
+	if r.laid.lanes == nil || r.laid.mix != m.Name || r.laid.procs != procs {
+		r.laid = laid[K, V]{} // garbage before the next are made
+		r.laid = laid[K, V]{m.Name, procs, r.prepare(m, procs, lanes)}
 	}
-	runtime.GC() // the garbage of preparing is not the map's
-	return lanes
+	for _, l := range r.laid.lanes {
+		l.done, l.tally = 0, peer.Tally{}
+	}
+	return r.laid.lanes
+}
+
+// prepare makes so many lanes; own keys are shared out among procs goroutines.
+func (r *runner[K, V]) prepare(m Mix, procs, lanes int) []*lane[K, V] {
+	defer runtime.GC()                               // the garbage of preparing is not the map's
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // and worth one collection
+	r.seed++
+	if m.zipf && r.zipf == nil {
+		r.zipf = newZipfian(nil, r.u.Stable, 0.99)
+	}
+	count := min(max(minOps, r.u.Entries()), maxOps) / procs
+	out := make([]*lane[K, V], lanes)
+	var wg sync.WaitGroup
+	for g := range out {
+		rng := rand.New(rand.NewPCG(r.seed, uint64(g)))
+		wg.Go(func() {
+			ops := m.ops(rng, r.u, r.picker(m, rng, g, procs), count)
+			out[g] = &lane[K, V]{block: r.block(ops, !m.Writes() && !m.Range)}
+		})
+	}
+	wg.Wait()
+	return out
 }
 
 func (r *runner[K, V]) picker(m Mix, rng *rand.Rand, g, procs int) picker {
@@ -131,9 +163,6 @@ func (r *runner[K, V]) picker(m Mix, rng *rand.Rand, g, procs int) picker {
 	case r.text != nil:
 		return natural(rng, r.u, r.text, g, procs)
 	case m.zipf:
-		if r.zipf == nil {
-			r.zipf = newZipfian(nil, r.u.Stable, 0.99)
-		}
 		z := *r.zipf
 		z.rng = rng
 		return picker{stable: z.next, own: ownEven(rng, r.u, g, procs)}
@@ -157,8 +186,11 @@ func (r *runner[K, V]) block(ops []peer.Op, loadsOnly bool) peer.Block[K, V] {
 	return b
 }
 
-// runLanes starts a goroutine per lane, and stops them when d has passed and main, run meanwhile, has returned.
-func runLanes[K comparable, V any](run func(peer.Block[K, V]) peer.Tally, lanes []*lane[K, V], d time.Duration, main func()) {
+// runLanes starts a goroutine per lane, and sets the stop flag when d has passed. It returns when they and main, which runs
+// meanwhile, have seen it.
+func runLanes[K comparable, V any](
+	run func(peer.Block[K, V]) peer.Tally, lanes []*lane[K, V], d time.Duration, main func(stop *atomic.Bool),
+) {
 	var stop atomic.Bool
 	var wg sync.WaitGroup
 	begin := make(chan struct{})
@@ -168,9 +200,9 @@ func runLanes[K comparable, V any](run func(peer.Block[K, V]) peer.Tally, lanes 
 			l.run(run, &stop)
 		})
 	}
-	time.AfterFunc(d, func() { stop.Store(true) })
+	defer time.AfterFunc(d, func() { stop.Store(true) }).Stop()
 	close(begin)
-	main()
+	main(&stop)
 	wg.Wait()
 }
 
@@ -178,14 +210,14 @@ func runLanes[K comparable, V any](run func(peer.Block[K, V]) peer.Tally, lanes 
 // goroutine gets a processor, and a round that did nothing would be a division by zero, not a measurement.
 func (l *lane[K, V]) run(run func(peer.Block[K, V]) peer.Tally, stop *atomic.Bool) {
 	total := len(l.block.Ops)
-	l.start = time.Now()
+	l.start = clock()
 	for at := 0; l.done == 0 || !stop.Load(); {
 		next := min(at+blockOps, total)
 		l.tally.Add(run(l.block.Slice(at, next)))
 		l.done += uint64(next - at)
 		at = next % total
 	}
-	l.end = time.Now()
+	l.end = clock()
 }
 
 func span[K comparable, V any](lanes []*lane[K, V]) Round {
@@ -193,13 +225,8 @@ func span[K comparable, V any](lanes []*lane[K, V]) Round {
 	first, last := lanes[0].start, lanes[0].end
 	for _, l := range lanes {
 		out.Ops += l.done
-		if l.start.Before(first) {
-			first = l.start
-		}
-		if l.end.After(last) {
-			last = l.end
-		}
+		first, last = min(first, l.start), max(last, l.end)
 	}
-	out.Elapsed = last.Sub(first)
+	out.Elapsed = time.Duration(last - first)
 	return out
 }
