@@ -155,7 +155,8 @@ func (c *core[K, V]) publish(rm *readMap[K, V]) {
 }
 
 // lookup finds key without a lock and without writing shared memory. Most lookups end here, in one look at the home
-// bucket, so it is one function without loops over buckets; whatever it cannot conclude is left to lookupSlow.
+// bucket, so it is one function without loops over buckets; whatever it cannot conclude is left to lookupSlow. For
+// records see [Bytes.lookup].
 func (c *core[K, V]) lookup(key K) (value V, ok bool) {
 	rm := c.read.Load()
 	if rm == nil {
@@ -202,6 +203,9 @@ func (c *core[K, V]) lookup(key K) (value V, ok bool) {
 func (c *core[K, V]) lookupRef(rm *readMap[K, V], key K) (value V, ok bool) {
 	if rm.quick == hashNone {
 		return c.lookupSlow(key)
+	}
+	if invariants && rm.stored == byRecord {
+		panic("hushmap: records have a lookup of their own")
 	}
 	h := rm.hashAny(key)
 	b := bucketAt[ref, V](rm.base, rm.home(h))

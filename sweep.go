@@ -239,7 +239,7 @@ func (s *sweep[K, V]) current(rm *readMap[K, V], e *entryRef[K]) (value V, ok bo
 	if !s.due(rm, e) {
 		return value, false
 	}
-	return s.core.lookup(e.key)
+	return s.core.lookupSlow(e.key) // lookup is not for records
 }
 
 // irreflexiveValue returns the value of a NaN-like key's entry, which cannot be looked up: its slot is all there is to
