@@ -1,0 +1,118 @@
+// This file is responsible for running mutants: each must be caught, and the engine itself, in the same builds, must not.
+
+package verify
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hushmap/hushmap/verify/internal/mutant"
+)
+
+// hunting is how long a mutant may stay unnoticed. Most are caught in the first second.
+const hunting = 40 * time.Second
+
+// allMutants reports whether every mutant is to run.
+func allMutants() bool {
+	s := os.Getenv("HUSHMAP_MUTANTS")
+	return s != "" && s != "0"
+}
+
+// hunt builds prey against a mutant and runs it.
+func hunt(t *testing.T, m mutant.Mutant, length time.Duration) mutant.Outcome {
+	t.Helper()
+	program, err := m.Build("..", ".", t.TempDir())
+	require.NoError(t, err)
+	begin := time.Now()
+	outcome, err := mutant.Hunt(program, length)
+	require.NoError(t, err)
+	t.Logf("prey ran for %v", time.Since(begin).Round(time.Millisecond))
+	return outcome
+}
+
+// TestMutants: every mutant is caught. The ordinary run has those that are caught quickly and for sure.
+func TestMutants(t *testing.T) {
+	for _, m := range mutant.Table {
+		if !m.Ordinary && !allMutants() {
+			continue // HUSHMAP_MUTANTS=1 runs it
+		}
+		t.Run(m.Name(), func(t *testing.T) {
+			if m.Race && !canRace(t) {
+				t.Skip("the race detector needs cgo and a C compiler")
+			}
+			outcome := hunt(t, m, hunting)
+			require.NotEmpty(t, outcome.By, "not caught in %v: %s\n%s", hunting, m.File, outcome.Output)
+			t.Logf("caught by: %s\n%s", outcome.By, firstLines(outcome.Output, 6))
+		})
+	}
+}
+
+// firstLines returns the first n lines of s, and says whether there are more.
+func firstLines(s string, n int) string {
+	lines := strings.Split(s, "\n")
+	if len(lines) > n {
+		lines = append(lines[:n], "...")
+	}
+	return strings.Join(lines, "\n")
+}
+
+func canRace(t *testing.T) bool {
+	cmd := exec.Command("go", "build", "-race", "-o", filepath.Join(t.TempDir(), "race"), "runtime/race")
+	return cmd.Run() == nil
+}
+
+// TestUnmutated: nothing is found in copies that are as they should be. The one with stalls is more than a control: no
+// other test makes operations overlap so often.
+func TestUnmutated(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		m        mutant.Mutant
+		ordinary bool
+	}{
+		{"stalls", mutant.Mutant{}, true},
+		{"stalls between words", mutant.Mutant{Words: true}, false},
+		{"no stalls", mutant.Mutant{NoStalls: true}, false},
+		{"race detector", mutant.Mutant{Race: true}, false},
+	} {
+		if !c.ordinary && !allMutants() {
+			continue // HUSHMAP_MUTANTS=1 runs it
+		}
+		t.Run(c.name, func(t *testing.T) {
+			if c.m.Race && !canRace(t) {
+				t.Skip("the race detector needs cgo and a C compiler")
+			}
+			outcome := hunt(t, c.m, soak(t, 4*time.Second))
+			if outcome.By != "" {
+				keep(t, outcome.Output)
+			}
+			require.Empty(t, outcome.By, outcome.Output)
+			t.Log(outcome.Output)
+		})
+	}
+}
+
+// keep writes what was found to the directory of artifacts, if there is one.
+func keep(t *testing.T, output string) {
+	if dir := os.Getenv("HUSHMAP_ARTIFACTS"); dir != "" {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "unmutated.txt"), []byte(output), 0o644))
+	}
+}
+
+// TestOutdated: a mutant whose text is gone is an error, not a mutant that nobody caught.
+func TestOutdated(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, mutant.Copy("..", dir))
+	m := mutant.Mutant{Invariant: "I0", Description: "none", File: "map.go", Old: "no such text", New: "x"}
+	assert.ErrorContains(t, m.Apply(dir), "outdated")
+	m.Old = "hushmap" // is there often
+	assert.ErrorContains(t, m.Apply(dir), "outdated")
+	m.File = "gone.go"
+	assert.ErrorContains(t, m.Apply(dir), "outdated")
+}
