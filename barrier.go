@@ -212,6 +212,17 @@ func (b *bucket[S, V]) loadValue(tr *traits, i int) V {
 	return loadWords(&b.slot(i).v, tr, valuePart)
 }
 
+// touch reads a word of slot i and drops it.
+func (b *bucket[S, V]) touch(i int) {
+	s := b.slot(i)
+	switch {
+	case unsafe.Sizeof(s.k) >= 4:
+		atomic.LoadUint32((*uint32)(unsafe.Pointer(&s.k)))
+	case unsafe.Sizeof(*s) >= 4:
+		atomic.LoadUint32((*uint32)(unsafe.Pointer(s)))
+	}
+}
+
 // slot returns the slot's address; i is 0..7, so the bounds check is not needed.
 func (b *bucket[S, V]) slot(i int) *slot[S, V] {
 	return (*slot[S, V])(unsafe.Add(unsafe.Pointer(&b.slots), uintptr(i)*unsafe.Sizeof(b.slots[0])))
