@@ -6,12 +6,16 @@ var builtinImpl = Impl{
 	Uint64: bindBuiltinUint64,
 	String: bindBuiltinString,
 	Any:    bindBuiltinAny,
-	Bytes:  func(int, int) Bytes { return mapBytes[builtinMap[string, []byte]]{newBuiltin[string, []byte]()} },
+	Bytes:  func(n, _ int) Bytes { return mapBytes[builtinMap[string, []byte]]{sizedBuiltin[string, []byte](n)} },
 }
 
 type builtinMap[K comparable, V any] struct{ m map[K]V }
 
-func newBuiltin[K comparable, V any]() builtinMap[K, V] { return builtinMap[K, V]{make(map[K]V)} }
+func newBuiltin[K comparable, V any]() builtinMap[K, V] { return sizedBuiltin[K, V](0) }
+
+func sizedBuiltin[K comparable, V any](n int) builtinMap[K, V] {
+	return builtinMap[K, V]{make(map[K]V, n)}
+}
 
 func (a builtinMap[K, V]) Load(k K) (V, bool) {
 	v, ok := a.m[k]

@@ -9,13 +9,15 @@ var haxmapImpl = Impl{
 	Remark:     "holds no any keys",
 	Uint64:     bindHaxmapUint64,
 	String:     bindHaxmapString,
-	Bytes:      func(int, int) Bytes { return mapBytes[haxMap[string, []byte]]{newHaxmap[string, []byte]()} },
+	Bytes: func(n, _ int) Bytes {
+		return mapBytes[haxMap[string, []byte]]{newHaxmap[string, []byte](uintptr(n))}
+	},
 }
 
 type haxMap[K uint64 | string, V any] struct{ m *haxmap.Map[K, V] }
 
-func newHaxmap[K uint64 | string, V any]() haxMap[K, V] {
-	return haxMap[K, V]{haxmap.New[K, V]()}
+func newHaxmap[K uint64 | string, V any](size ...uintptr) haxMap[K, V] {
+	return haxMap[K, V]{haxmap.New[K, V](size...)}
 }
 
 func (a haxMap[K, V]) Load(k K) (V, bool)             { return a.m.Get(k) }

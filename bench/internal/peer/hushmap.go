@@ -10,7 +10,10 @@ var hushmapImpl = Impl{
 	Uint64:     bindHushmapUint64,
 	String:     bindHushmapString,
 	Any:        bindHushmapAny,
-	Bytes:      func(int, int) Bytes { return mapBytes[hushMap[string, []byte]]{newHushmap[string, []byte]()} },
+	Bytes: func(n, _ int) Bytes {
+		m := hushmap.New[string, []byte](hushmap.WithCapacity(n))
+		return hushMapBytes{mapBytes[hushMap[string, []byte]]{hushMap[string, []byte]{m}}}
+	},
 }
 
 type hushMap[K comparable, V any] struct{ m *hushmap.Map[K, V] }

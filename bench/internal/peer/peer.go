@@ -59,7 +59,7 @@ type Impl struct {
 	Uint64 func() Instance[uint64, uint64]
 	String func() Instance[string, uint64]
 	Any    func() Instance[any, any]
-	// Bytes makes a string to []byte store for n entries of entryBytes each.
+	// Bytes makes a string to []byte store that is told to expect n entries of entryBytes each, if it can be.
 	Bytes func(n, entryBytes int) Bytes
 }
 
@@ -91,7 +91,7 @@ func IsSubject(name string) bool { return name == Subject || name == SubjectByte
 // All lists the implementations in the order of reports, the subject first.
 func All() []Impl {
 	return []Impl{
-		hushmapImpl, xsyncImpl, syncMapImpl, rwMutexImpl, shardedImpl, cmapImpl, haxmapImpl,
+		hushmapImpl, hushmapBytesImpl, xsyncImpl, syncMapImpl, rwMutexImpl, shardedImpl, cmapImpl, haxmapImpl,
 		bigcacheImpl, freecacheImpl, fastcacheImpl, otterImpl, builtinImpl,
 	}
 }

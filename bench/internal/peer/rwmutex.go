@@ -9,7 +9,7 @@ var rwMutexImpl = Impl{
 	Uint64:     bindRWMutexUint64,
 	String:     bindRWMutexString,
 	Any:        bindRWMutexAny,
-	Bytes:      func(int, int) Bytes { return mapBytes[rwMutexMap[string, []byte]]{newRWMutex[string, []byte]()} },
+	Bytes:      func(n, _ int) Bytes { return mapBytes[rwMutexMap[string, []byte]]{sizedRWMutex[string, []byte](n)} },
 }
 
 type rwMutexMap[K comparable, V any] struct{ *lockedMap[K, V] }
@@ -20,8 +20,10 @@ type lockedMap[K comparable, V any] struct {
 	m  map[K]V
 }
 
-func newRWMutex[K comparable, V any]() rwMutexMap[K, V] {
-	return rwMutexMap[K, V]{&lockedMap[K, V]{m: make(map[K]V)}}
+func newRWMutex[K comparable, V any]() rwMutexMap[K, V] { return sizedRWMutex[K, V](0) }
+
+func sizedRWMutex[K comparable, V any](n int) rwMutexMap[K, V] {
+	return rwMutexMap[K, V]{&lockedMap[K, V]{m: make(map[K]V, n)}}
 }
 
 func (a *lockedMap[K, V]) Load(k K) (V, bool) {

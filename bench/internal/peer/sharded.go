@@ -13,7 +13,7 @@ var shardedImpl = Impl{
 	Uint64:     bindShardedUint64,
 	String:     bindShardedString,
 	Any:        bindShardedAny,
-	Bytes:      func(int, int) Bytes { return mapBytes[shardedMap[string, []byte]]{newSharded[string, []byte]()} },
+	Bytes:      func(n, _ int) Bytes { return mapBytes[shardedMap[string, []byte]]{sizedSharded[string, []byte](n)} },
 }
 
 const shards = 64
@@ -28,10 +28,12 @@ type shardSet[K comparable, V any] struct {
 	}
 }
 
-func newSharded[K comparable, V any]() shardedMap[K, V] {
+func newSharded[K comparable, V any]() shardedMap[K, V] { return sizedSharded[K, V](0) }
+
+func sizedSharded[K comparable, V any](n int) shardedMap[K, V] {
 	s := &shardSet[K, V]{seed: maphash.MakeSeed()}
 	for i := range s.shards {
-		s.shards[i].m = make(map[K]V)
+		s.shards[i].m = make(map[K]V, n/shards)
 	}
 	return shardedMap[K, V]{s}
 }

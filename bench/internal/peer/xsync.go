@@ -9,13 +9,15 @@ var xsyncImpl = Impl{
 	Uint64:     bindXsyncUint64,
 	String:     bindXsyncString,
 	Any:        bindXsyncAny,
-	Bytes:      func(int, int) Bytes { return mapBytes[xsyncMap[string, []byte]]{newXsync[string, []byte]()} },
+	Bytes: func(n, _ int) Bytes {
+		return mapBytes[xsyncMap[string, []byte]]{newXsync[string, []byte](xsync.WithPresize(n))}
+	},
 }
 
 type xsyncMap[K comparable, V any] struct{ m *xsync.Map[K, V] }
 
-func newXsync[K comparable, V any]() xsyncMap[K, V] {
-	return xsyncMap[K, V]{xsync.NewMap[K, V]()}
+func newXsync[K comparable, V any](opts ...func(*xsync.MapConfig)) xsyncMap[K, V] {
+	return xsyncMap[K, V]{xsync.NewMap[K, V](opts...)}
 }
 
 func (a xsyncMap[K, V]) Load(k K) (V, bool)             { return a.m.Load(k) }

@@ -161,7 +161,7 @@ func bytesFigures(f *result.File) (chapter, error) {
 }
 
 func embedFigures(f *result.File) (chapter, error) {
-	c := chapter{Title: "Inside a cache", Text: "String keys of 20 bytes, values of 100 bytes, maps and caches side by side; lower is better."}
+	c := chapter{Title: "Inside a cache", Text: "String keys of 20 bytes, values of 32 bytes, maps and caches side by side; lower is better."}
 	for _, rows := range runs(f.Rows(), func(c result.Cell) bool {
 		return c.Work == work.Embed && (c.Metric == "mixed" || c.Metric == "bytes")
 	}) {

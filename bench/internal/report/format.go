@@ -130,7 +130,7 @@ var titles = map[string]string{
 	work.Throughput: "throughput: wall time per operation of all goroutines together, ns (lower is better)",
 	work.Fill:       "fill: from empty to n entries, and empty again",
 	work.GC:         "gc: what n living entries cost the garbage collector",
-	work.Embed:      "embed: string to 100 bytes, as a cache stores them (hushmap: Map[string, []byte])",
+	work.Embed:      "embed: 20-byte string to 32 bytes, as a cache stores them (hushmap: Map[string, []byte])",
 }
 
 // rowName names a row within its section.

@@ -28,10 +28,10 @@ func (s *Session) singleShot(ctx context.Context, g group) {
 }
 
 // bytesPerEntryOf is an upper estimate of what a child that does one work holds per entry: what lives, up to 130 bytes in sync.Map
-// and 400 with a value of 100 bytes, as much again in garbage before the collector runs, and room for a table that grows.
+// and 200 with a value of 32 bytes, as much again in garbage before the collector runs, and room for a table that grows.
 func bytesPerEntryOf(w string) float64 {
 	if w == work.Embed {
-		return 1000
+		return 600
 	}
 	return bytesPerEntry
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // valueBytes is the length of a value; its first eight bytes are the id of its key.
-const valueBytes = 100
+const valueBytes = 32
 
 // runEmbed uses the store as a cache would: set everything, then one Set in ten Gets. A store that may drop entries by
 // design is not wrong when a key is absent, but what is lost is counted and shown; a wrong value is wrong.
