@@ -212,15 +212,16 @@ func (b *bucket[S, V]) loadValue(tr *traits, i int) V {
 	return loadWords(&b.slot(i).v, tr, valuePart)
 }
 
-// touch reads a word of slot i and drops it.
-func (b *bucket[S, V]) touch(i int) {
+// wordOf returns the address of a word of slot i, of the key if there is one, to prefetch.
+func (b *bucket[S, V]) wordOf(i int) unsafe.Pointer {
 	s := b.slot(i)
 	switch {
-	case unsafe.Sizeof(s.k) >= 4:
-		atomic.LoadUint32((*uint32)(unsafe.Pointer(&s.k)))
-	case unsafe.Sizeof(*s) >= 4:
-		atomic.LoadUint32((*uint32)(unsafe.Pointer(s)))
+	case unsafe.Sizeof(*s) == 0:
+		return unsafe.Pointer(b)
+	case unsafe.Sizeof(s.k) == 0:
+		return unsafe.Pointer(s)
 	}
+	return unsafe.Pointer(&s.k)
 }
 
 // slot returns the slot's address; i is 0..7, so the bounds check is not needed.

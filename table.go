@@ -140,6 +140,18 @@ func (t *table[K, V]) loadValue(b *bucket[K, V], i int) V {
 	}
 }
 
+// wordOf returns the address of a word of slot i of b, to prefetch.
+func (t *table[K, V]) wordOf(b *bucket[K, V], i int) unsafe.Pointer {
+	switch {
+	case t.inRecords():
+		return b.records().wordOf(i)
+	case t.inArena():
+		return b.refs().wordOf(i)
+	default:
+		return b.wordOf(i)
+	}
+}
+
 // home returns the index of the first bucket of h's probe sequence.
 func (t *table[K, V]) home(h uint64) uint64 { return h >> (t.shift & 63) }
 

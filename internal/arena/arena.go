@@ -171,6 +171,9 @@ func (a *Arena) Equal(r Ref, key string) bool {
 	return equalFew(p, unsafe.Pointer(unsafe.StringData(key)), n)
 }
 
+// WordOf returns the address of the first word of record r, to prefetch.
+func (a *Arena) WordOf(r Ref) unsafe.Pointer { return a.at(r) }
+
 // Key returns the key of record r. It aliases the chunk and is valid for ever.
 func (a *Arena) Key(r Ref) string {
 	return field(a.at(r))

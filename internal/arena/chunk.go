@@ -35,7 +35,7 @@ const limitMessage = "hushmap: string keys and values of one map, with those del
 // nothing is what Ref 0 leads to, and directoryOfNone the directory before there
 // is a chunk.
 var (
-	nothing         [granule]byte
+	nothing         uint64 // a granule
 	directoryOfNone = unsafe.Pointer(&nothing)
 )
 
