@@ -247,7 +247,7 @@ func TestBatchesUnderStorm(t *testing.T) {
 
 func atBatches[K comparable](t *testing.T, key func(int) K) {
 	const size = 3 * batchGroup
-	m := New[K, atWide](WithCapacity(nearBuckets*slotLimit), withTuning(func(tu *tuning) { tu.waste, tu.chunk = 1, 64 }))
+	m := New[K, atWide](withTuning(func(tu *tuning) { tu.waste, tu.farFrom = 1, 1 }))
 	ftWatch(t, func() {
 		ftWhile(func() {
 			ftTogether(2, func(g int) {
@@ -286,7 +286,7 @@ func atBatches[K comparable](t *testing.T, key func(int) K) {
 			})
 		}, runtime.GC, func() {
 			if rm := m.core.read.Load(); rm != nil {
-				m.core.resizeAnd(rm, nearBuckets<<rand.IntN(2), rand.IntN(2) == 0)
+				m.core.resizeAnd(rm, 512<<rand.IntN(2), rand.IntN(2) == 0)
 			}
 			m.core.settle()
 		})

@@ -31,9 +31,6 @@ const (
 
 	// batchStages is the number of groups under way.
 	batchStages = 4
-
-	// batchFrom is the size of a table in bytes from which on the pipeline pays: smaller ones are in the cache.
-	batchFrom = 8 << 20
 )
 
 // LoadBatch loads keys[i] into vals[i] and found[i], for every i, and returns how many were found. Where a key is
@@ -107,7 +104,7 @@ type group[K comparable, V any] struct {
 
 // pipe calls op for every key, in order, when what it needs is near.
 func pipe[K comparable, V any](c *core[K, V], keys []K, op func(i int, rm *readMap[K, V], k *nearKey[K, V])) {
-	if !c.read.Load().isFar() || len(keys) < batchGroup {
+	if rm := c.read.Load(); rm == nil || !rm.far || len(keys) < batchGroup {
 		for i := range keys {
 			op(i, nil, nil)
 		}
@@ -126,16 +123,11 @@ func pipe[K comparable, V any](c *core[K, V], keys []K, op func(i int, rm *readM
 	}
 }
 
-// isFar reports whether a table is too large to be in the cache. While there are two, each key goes its own way.
-func (rm *readMap[K, V]) isFar() bool {
-	return rm != nil && rm.old == nil && uintptr(rm.buckets())*bucketSize[K, V]() >= batchFrom
-}
-
 // header begins with the group at keys[from:], if there is one.
 func (g *group[K, V]) header(c *core[K, V], keys []K, from int) {
 	g.rm, g.keys = nil, keys[min(from, len(keys)):min(from+batchGroup, len(keys))]
 	rm := c.read.Load()
-	if !rm.isFar() {
+	if rm == nil || !rm.far {
 		return
 	}
 	if rm.traits.mayPanic || rm.hashed == hashCustom {

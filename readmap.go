@@ -58,6 +58,7 @@ type readMap[K comparable, V any] struct {
 	table[K, V]                   // the current table
 	old         *evacuation[K, V] // the table before it, while it is being evacuated; else nil
 	quick       hashing           // how keys are hashed if the current table is all there is; hashNone if there is an old one
+	far         bool              // too large for the cache, and all there is: batches ask for its memory ahead
 	length      *stripe.Counter   // entries of both tables
 	checkEvery  uint64            // power of two - 1: insertions of a stripe between two looks at the length
 	reserved    uint64            // buckets that Grow asked for; deletions do not shrink the table below
@@ -144,9 +145,10 @@ func (c *core[K, V]) publish(rm *readMap[K, V]) {
 			rm.checkEvery = every - 1
 		}
 	}
-	rm.quick = hashNone
+	rm.quick, rm.far = hashNone, false
 	if rm.old == nil {
 		rm.quick = rm.hashed
+		rm.far = uintptr(rm.buckets())*bucketSize[K, V]() >= c.options().tuning.farFrom
 	}
 	c.read.Store(rm)
 	if invariants {

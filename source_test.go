@@ -30,11 +30,11 @@ const mtModule = "github.com/hushmap/hushmap"
 var mtOrder = []string{
 	"options.go", "layout.go", "steps.go steps_on.go steps_off.go", "barrier.go barrier_tso.go barrier_atomic.go",
 	"bucket.go", "table.go", "grow.go", "watch.go", "readmap.go", "flood.go", "write.go", "sweep.go", "compute.go",
-	"flight.go", "map.go", "stats.go", "verify.go", "stringkeys.go", "bytes.go",
+	"flight.go", "map.go", "stats.go", "verify.go", "batch.go", "stringkeys.go", "bytes.go",
 }
 
 // mtInternalOrder is the order of the internal packages.
-var mtInternalOrder = []string{"cacheline", "stripe", "swar", "hash", "stackmark", "mem", "arena"}
+var mtInternalOrder = []string{"cacheline", "stripe", "swar", "hash", "stackmark", "mem", "prefetch", "arena"}
 
 func mtRank(file string) int {
 	return slices.IndexFunc(mtOrder, func(s string) bool { return slices.Contains(strings.Fields(s), file) })
