@@ -3,6 +3,7 @@ package hushmap
 import (
 	"fmt"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -49,7 +50,8 @@ var (
 
 const mtAllocKeys = 500
 
-// No operation on a map that need not grow allocates, whatever K and V.
+// No operation on a map that need not grow allocates, whatever K and V. Where keys are copied, new ones need a chunk now
+// and then; see TestNewStringKeysAllocateOnlyChunks.
 func TestOperationsAllocateNothing(t *testing.T) {
 	mtTestAllocs(t, func(i int) uint64 { return uint64(i) }, func(i int) uint64 { return uint64(i) })
 	mtTestAllocs(t, func(i int) string { return fmt.Sprint("key ", i) }, func(i int) string { return fmt.Sprint(i) })
@@ -71,11 +73,13 @@ func mtTestAllocs[K, V comparable](t *testing.T, key func(int) K, value func(int
 		}
 		stored := keys[:mtAllocKeys]
 		var m *Map[K, V]
+		var chunks int
 		fill := func() {
 			m = New[K, V](append(opts, WithCapacity(len(keys)))...)
 			for i, k := range stored {
 				m.Store(k, values[i])
 			}
+			chunks = mtChunks(&m.core)
 		}
 		var update, remove, cancel func(V, bool) (V, Op) // what they return does not depend on variables outside
 		update = func(old V, _ bool) (V, Op) { return old, UpdateOp }
@@ -110,10 +114,69 @@ func mtTestAllocs[K, V comparable](t *testing.T, key func(int) K, value func(int
 					c.op(i, k)
 				}
 			})
+			if strings.Contains(c.name, "new key") || c.name == "Delete and Store" {
+				chunks = mtChunks(&m.core) - chunks
+				require.LessOrEqual(t, chunks, 1, "chunks for %d keys as many bytes as there are already", mtAllocKeys)
+				assert.LessOrEqual(t, allocs, uint64(mtObjectsPerChunk*chunks), "objects allocated by %d times %s", mtAllocKeys, c.name)
+				continue
+			}
 			assert.Zero(t, allocs, "objects allocated by %d times %s", mtAllocKeys, c.name)
 		}
 		require.Zero(t, m.Stats().Growths, "a growth would have explained allocations")
 	})
+}
+
+// mtObjectsPerChunk is what a chunk may come with: its bytes, and longer lists of the chunks and of their sizes.
+const mtObjectsPerChunk = 3
+
+// mtChunks returns how many chunks the arena of a map has, or 0 if it has none.
+func mtChunks[K comparable, V any](c *core[K, V]) int {
+	rm := c.read.Load()
+	if rm == nil || rm.traits.arena == nil {
+		return 0
+	}
+	return rm.traits.arena.Usage().Chunks
+}
+
+// mtAllocated returns the objects and bytes that f allocates.
+func mtAllocated(f func()) (objects, bytes uint64) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.Mallocs - before.Mallocs, after.TotalAlloc - before.TotalAlloc
+}
+
+// A new string key allocates nothing of its own: there is an object per chunk, and no more bytes than the records need,
+// half as many again for the chunk that is not full, and the lists of chunks.
+func TestNewStringKeysAllocateOnlyChunks(t *testing.T) {
+	const n, record = 40_000, 24 // 1 byte for the length and 16 of the key, in words of 8
+	keys := make([]string, n)
+	for i := range keys {
+		keys[i] = fmt.Sprintf("key %012d", i)
+	}
+	m := New[string, int](WithCapacity(n))
+	m.Store(keys[0], 0)
+	objects, bytes := mtAllocated(func() {
+		for i, k := range keys {
+			m.Store(k, i)
+		}
+	})
+	chunks := mtChunks(&m.core)
+	require.Zero(t, m.Stats().Growths)
+	assert.Less(t, chunks, 20, "chunks of up to 256 KiB for %d KiB", n*record>>10)
+	assert.LessOrEqual(t, objects, uint64(mtObjectsPerChunk*chunks+10), "the runtime itself allocates a few")
+	assert.Less(t, bytes, uint64(n*record*3/2+32<<10))
+
+	objects, _ = mtAllocated(func() {
+		for i, k := range keys {
+			m.Store(k, -i)
+			m.Swap(k, i)
+		}
+	})
+	assert.LessOrEqual(t, objects, uint64(10), "the keys are there")
+	require.Equal(t, chunks, mtChunks(&m.core))
 }
 
 // Keys hashed by the other hashers allocate nothing either.
