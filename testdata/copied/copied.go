@@ -33,4 +33,11 @@ func ranged(ms []hushmap.AnyMap) (n int) {
 	return n
 }
 
+func bytesMap(m *hushmap.Bytes) int {
+	n := *m // want
+	return n.Len()
+}
+
+func bytesByValue(m hushmap.Bytes) int { return m.Len() } // want
+
 func fine(m *hushmap.AnyMap) *hushmap.AnyMap { return m }
