@@ -222,6 +222,9 @@ func mapRegion(kind Kind, size uintptr) (region, error) {
 	if err := injected(kind); err != nil {
 		return region{}, err
 	}
+	if kind == HugeTLB && pretendHugeTLB.Load() > 0 {
+		return osMap(Plain, roundUp(size, 2<<20))
+	}
 	return osMap(kind, size)
 }
 
@@ -254,9 +257,11 @@ func roundUp(n, to uintptr) uintptr { return (n + to - 1) &^ (to - 1) }
 // What follows lets tests provoke what systems do rarely.
 
 var (
-	forced       [kinds]atomic.Int32      // ForceFallback calls in force, by kind
-	forceMapping atomic.Int32             // ForceMapping calls in force
-	failures     atomic.Pointer[failHook] // tests of this package only
+	forced       [kinds]atomic.Int32 // ForceFallback calls in force, by kind
+	forceMapping atomic.Int32        // ForceMapping calls in force
+
+	pretendHugeTLB atomic.Int32             // PretendHugeTLB calls in force
+	failures       atomic.Pointer[failHook] // tests of this package only
 )
 
 // failHook decides for each call to the system whether it fails.
@@ -297,4 +302,11 @@ func ForceFallback(kinds ...Kind) (restore func()) {
 func ForceMapping() (restore func()) {
 	forceMapping.Add(1)
 	return sync.OnceFunc(func() { forceMapping.Add(-1) })
+}
+
+// PretendHugeTLB makes Alloc take pages of the usual size where it would take reserved huge pages, which few machines
+// have, until restore is called. The Block says HugeTLB. It is for tests.
+func PretendHugeTLB() (restore func()) {
+	pretendHugeTLB.Add(1)
+	return sync.OnceFunc(func() { pretendHugeTLB.Add(-1) })
 }

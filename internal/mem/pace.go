@@ -23,6 +23,9 @@
 //
 //	Mapped() <= settled + max(1 GiB, 4 * settled) + one block
 //
+// where settled is the most that was settled since the cycle before the last: the second limit is on what it was when
+// the young came, and by now it may be unmapped.
+//
 // While the collector keeps up it is settled + max(64 MiB, settled) + what is
 // mapped during one collection.
 
@@ -54,14 +57,24 @@ const (
 // Mapped returns the bytes that all Blocks of the process occupy outside the
 // Go heap at present, dropped ones that are not yet unmapped included.
 //
-// At every instant it is at most S + max(1 GiB, 4*S) + one block, where S are
-// the mappings that the last completed GC cycle found in use, or whose
-// unmapping is under way. (On 32-bit machines it is 256 MiB in place of 1 GiB.) From S + max(64 MiB,
-// S) on, mapping another block starts a collection.
+// At every instant it is at most S + max(1 GiB, 4*S) + one block, where S is
+// the most, during the last two GC cycles, that a completed cycle had found in
+// use or whose unmapping was under way. (On 32-bit machines it is 256 MiB in
+// place of 1 GiB.) From S + max(64 MiB, S) on, with the S of that moment,
+// mapping another block starts a collection.
 func Mapped() uint64 {
 	ledger.mu.Lock()
 	defer ledger.mu.Unlock()
 	return ledger.mapped
+}
+
+// MostSettled returns the most that was settled, the S of Mapped, since the last
+// call. It is for tests, which cannot know how far the unmapping has come.
+func MostSettled() uint64 {
+	ledger.mu.Lock()
+	defer ledger.mu.Unlock()
+	defer func() { ledger.most = 0 }()
+	return ledger.most
 }
 
 var ledger = account{
@@ -75,6 +88,7 @@ type account struct {
 	mapped     uint64    // all mappings
 	now        uint64    // completed GC cycles, when last looked at
 	young      [2]uint64 // mappings of age now, and of age now-1
+	most       uint64    // the most that was settled since MostSettled was called
 	collecting bool      // a collection that admit asked for is not finished
 	cycles     []metrics.Sample
 	collect    func() // completes a GC cycle that begins after the call
@@ -87,6 +101,7 @@ func (a *account) admit(size uintptr) (age uint64, ok bool) {
 	a.lookAtCycles()
 	young := a.young[0] + a.young[1]
 	settled := a.mapped - young
+	a.most = max(a.most, settled)
 	if young > max(collectBytes, settled) && !a.collecting {
 		a.collecting = true
 		go a.runCollection()
