@@ -97,11 +97,16 @@ func WithoutShrink() Option {
 	return Option{func(s *settings) { s.noShrink = true }}
 }
 
-// WithHugePages says whether large tables of pointer-free slots ask the operating system for huge pages.
+// WithHugePages says whether large tables of pointer-free slots ask the operating system for huge pages. Such tables,
+// from 2 MiB on, lie outside the Go heap. With HugePagesAuto they get what can be had first: reserved huge pages; pages
+// that the system is advised to make huge; plain pages; the Go heap. With HugePagesOff they get plain pages or the
+// heap. Only Linux has the first two, and no WebAssembly the third. Stats.Memory says what a table got.
+// Slots are free of pointers if K and V are, where a key of kind string counts as free.
 //
-// Tables of 2 MiB and more whose keys and values hold no pointers, string keys not counted, lie outside the Go heap, where
-// there is mmap. Stats says what memory the current one got. HugePagesOff leaves the mapping as it is and asks for
-// nothing.
+// A table that was replaced is unmapped when a garbage collection has found no reader in it. Mapping starts collections
+// if nothing else does, and turns to the Go heap if they do not keep up: all maps of the process together never have
+// more mapped than S + max(1 GiB, 4*S) and one table, where S is the most that was in use, or being unmapped, during
+// the last two collections. (256 MiB instead of 1 GiB where int is 32 bits.)
 //
 // Reason to exist: huge pages save TLB misses, but memory becomes resident 2 MiB at a time.
 // Errors: New panics if mode is not one of the HugePages constants.
