@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/hushmap/hushmap/internal/mem"
 )
 
 const (
@@ -86,6 +88,12 @@ var stConfigs = []stConfig{
 			}
 			require.True(t, slices.ContainsFunc(m.controls(), func(c control) bool { return c.version() < 1<<31 }),
 				"no version counter has wrapped around")
+		}},
+	{"mapped", 3000, func(stTypes) ([]Option, bool) { return []Option{stTuned(tuning{chunk: 1, mapFrom: 1})}, mem.CanMap },
+		func(t *testing.T, _ stTypes, m stView, _ []any, _ bool) {
+			s := m.Stats()
+			require.Equal(t, !m.hasPointers(), s.Memory == "plain", "the table is in %q memory", s.Memory)
+			require.Equal(t, !m.hasPointers(), s.MappedBytes > 0)
 		}},
 	{"overflow counts saturated", 60,
 		func(stTypes) ([]Option, bool) { return []Option{stTuned(tuning{chunk: 1, control: stSaturated})}, true },

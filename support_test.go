@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hushmap/hushmap/internal/hash"
+	"github.com/hushmap/hushmap/internal/mem"
 )
 
 // withTuning changes the internal knobs of a map.
@@ -81,6 +82,13 @@ var ftConfigs = []ftConfig{
 			}
 			assert.Fail(t, "no growth was ever seen half done")
 		}},
+	{"mapped tables", 300, func() []Option {
+		return []Option{withTuning(func(tu *tuning) { ftOneBucket(tu); tu.mapFrom = 1 })}
+	}, func(t *testing.T, _ *settings, tr *traits, _, _ func(int) uint64) {
+		m := New[int, int](withTuning(func(tu *tuning) { tu.mapFrom = 1 }))
+		m.Store(1, 1)
+		assert.Equal(t, mem.CanMap, m.Stats().MappedBytes > 0) // a map with pointers is not, but is run all the same
+	}},
 	{"without shrink", 160, func() []Option { return []Option{WithoutShrink()} },
 		func(t *testing.T, s *settings, _ *traits, _, _ func(int) uint64) {
 			m := New[int, int](WithoutShrink())

@@ -27,6 +27,7 @@ type stView interface {
 	hash(key any) uint64 // under the seed of the current table
 	home(key any) uint64
 	controls() []control
+	hasPointers() bool // slots have
 }
 
 // stTypes makes maps of one pair of types.
@@ -135,6 +136,8 @@ func (s *stTyped[K, V]) controls() (all []control) {
 	}
 	return all
 }
+
+func (s *stTyped[K, V]) hasPointers() bool { return s.m.core.read.Load().traits.hasPointers }
 
 func stPair[V any](value V, ok bool) (any, bool) { return value, ok }
 

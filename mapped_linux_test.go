@@ -1,0 +1,126 @@
+package hushmap
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/hushmap/hushmap/internal/mem"
+)
+
+// tnLimitAddressSpace leaves the process room bytes of address space beyond what it has, and returns what undoes it.
+func tnLimitAddressSpace(t *testing.T, room uint64) (restore func()) {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/statm")
+	require.NoError(t, err)
+	var pages uint64
+	_, err = fmt.Sscan(string(text), &pages)
+	require.NoError(t, err)
+	var limit unix.Rlimit
+	require.NoError(t, unix.Getrlimit(unix.RLIMIT_AS, &limit))
+	less := unix.Rlimit{Cur: pages*uint64(unix.Getpagesize()) + room, Max: limit.Max}
+	require.NoError(t, unix.Setrlimit(unix.RLIMIT_AS, &less))
+	return func() { require.NoError(t, unix.Setrlimit(unix.RLIMIT_AS, &limit)) }
+}
+
+// Where the system refuses to map, for real, tables are on the Go heap while that has room, and mapped again when the
+// limit is gone. The limit holds for a whole process, so this takes one of its own.
+func TestAddressSpaceIsLimited(t *testing.T) {
+	const child = "HUSHMAP_TEST_LIMITED_CHILD"
+	if os.Getenv(child) == "" {
+		out, err := tnChild(t, child)
+		require.NoError(t, err, out)
+		require.Contains(t, out, "--- PASS", out)
+		return
+	}
+	tnNeedMapping(t)
+	debug.SetGCPercent(-1)
+	const spare = 256 * mib // of the heap, which keeps the address space of what is freed
+	func() { runtime.KeepAlive(make([]byte, spare)) }()
+	runtime.GC()
+	runtime.GC()
+	m := New[uint64, uint64]()
+	tnFill(m, 0, 90_000)
+	require.NotEqual(t, "heap", m.Stats().Memory)
+
+	restore := tnLimitAddressSpace(t, mib)
+	tnFill(m, 90_000, 300_000) // several growths, the first of which has an old table that is mapped
+	m.core.settle()
+	assert.Equal(t, "heap", m.Stats().Memory)
+	assert.Zero(t, m.Stats().MappedBytes)
+	for k := range uint64(1000) {
+		m.Delete(k)
+	}
+	tnHolds(t, m, 1000, 300_000)
+	restore()
+	tnFill(m, 300_000, 450_000)
+	m.core.settle()
+	assert.NotEqual(t, "heap", m.Stats().Memory)
+	tnHolds(t, m, 1000, 450_000)
+}
+
+// When the heap has no room either the process ends, with the runtime's message and nothing else: neither a fault nor a
+// map that has lost something.
+func TestRealOutOfMemory(t *testing.T) {
+	const child = "HUSHMAP_TEST_OUT_OF_MEMORY_CHILD"
+	if os.Getenv(child) == "" {
+		out, err := tnChild(t, child)
+		require.Error(t, err, out)
+		assert.Contains(t, out, "holds all before the last", out)
+		assert.Regexp(t, "(?m)^fatal error: .*(out of memory|cannot allocate memory)|^runtime: out of memory", out)
+		assert.NotContains(t, out, "SIGSEGV")
+		assert.NotContains(t, out, "SIGBUS")
+		assert.NotContains(t, out, "hushmap: ")
+		return
+	}
+	tnNeedMapping(t)
+	debug.SetGCPercent(-1)
+	m := New[uint64, uint64]()
+	tnFill(m, 0, 90_000)
+	_ = tnLimitAddressSpace(t, 64*mib)
+	for n := uint64(90_000); ; n *= 2 {
+		m.Grow(int(n)) // until there is none to be had
+		tnFill(m, uint64(m.Len()), n)
+		tnHolds(t, m, 0, n)
+		fmt.Println("holds all before the last", n, m.Stats().Memory, mem.Mapped())
+		require.Less(t, n, uint64(1<<24), "never out of memory")
+	}
+}
+
+// tnFaults reads how many bytes of the process are resident.
+func tnResident(t *testing.T) (bytes uint64) {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/statm")
+	require.NoError(t, err)
+	var size, pages uint64
+	_, err = fmt.Fscan(strings.NewReader(string(text)), &size, &pages)
+	require.NoError(t, err)
+	return pages * uint64(unix.Getpagesize())
+}
+
+// What is given back is given back to the system: the process is as small as before.
+func TestResidentMemoryFalls(t *testing.T) {
+	tnNeedMapping(t)
+	start := tnMapped(t)
+	debug.FreeOSMemory()
+	empty := tnResident(t)
+	m := New[uint64, [4]uint64](WithHugePages(HugePagesOff))
+	for k := range uint64(150_000) {
+		m.Store(k, [4]uint64{k})
+	}
+	s := m.Stats()
+	require.Greater(t, s.MappedBytes, uint64(8*mib))
+	assert.Greater(t, tnResident(t), empty+s.MappedBytes/2)
+	m.Clear()
+	tnReturnsTo(t, start)
+	debug.FreeOSMemory()
+	assert.Less(t, tnResident(t), empty+s.MappedBytes/4)
+	runtime.KeepAlive(m)
+}
