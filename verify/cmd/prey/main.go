@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/hushmap/hushmap/verify/internal/drive"
@@ -14,7 +15,8 @@ import (
 
 // engines is enough to meet every way in which keys and values are stored. More would take longer to compile.
 var engines = []drive.Engine{
-	drive.Hush(drive.Strings, drive.Strung),
+	drive.HushStrings(drive.Strung),
+	drive.HushBytes(),
 	drive.Hush(drive.Boxed, drive.Triples),
 	drive.Hush(drive.Ints, drive.Words),
 	drive.Hush(drive.Ints, drive.Strung),
@@ -22,9 +24,17 @@ var engines = []drive.Engine{
 
 func main() {
 	length := flag.Duration("time", 10*time.Second, "how long to look for something")
+	on := flag.String("on", "", "types of the map, as in \"int to string\"; empty: all in turn")
 	seed := flag.Uint64("seed", uint64(time.Now().UnixNano()), "seed of the first session")
 	flag.DurationVar(&drive.Watchdog, "watchdog", 10*time.Second, "how long one history may take")
 	flag.Parse()
+	if *on != "" {
+		engines = slices.DeleteFunc(engines, func(e drive.Engine) bool { return e.Name != *on })
+	}
+	if len(engines) == 0 {
+		fmt.Println("no such types:", *on)
+		os.Exit(2)
+	}
 	counts, engine, f := hunt(time.Now().Add(*length), *seed)
 	if f != nil {
 		fmt.Printf("%s%s\n%s: %v\n", mutant.CaughtMark, f.Check, engine, f)
@@ -60,8 +70,16 @@ func experiments(e drive.Engine, round int) *drive.Finding {
 			return f
 		}
 	}
-	if f := e.Lengths(2000); f != nil {
-		return f
+	for _, f := range []func() *drive.Finding{
+		func() *drive.Finding { return e.Lengths(2000) },
+		func() *drive.Finding { return e.Announced(1000) },
+		func() *drive.Finding { return e.Presence(drive.Hasher(round%3), 1000+round) },
+		func() *drive.Finding { return e.Once(100) },
+		func() *drive.Finding { return e.StoreBuffers(5000) },
+	} {
+		if finding := f(); finding != nil {
+			return finding
+		}
 	}
-	return e.StoreBuffers(5000)
+	return nil
 }

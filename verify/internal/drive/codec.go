@@ -36,6 +36,13 @@ type Pair struct {
 	N    int
 }
 
+// trap is laid out as a string, but does not point anywhere. An interface of which one word is of a string and the other
+// of a trap kills whoever compares it with a string of that length.
+type trap struct {
+	pointer uintptr
+	length  int
+}
+
 // name makes string keys: short, and now and then long, so that dead bytes of strings add up.
 func name(n int) string {
 	if n%5 == 4 {
@@ -52,9 +59,9 @@ var (
 	Boxed   = KeyCodec[any]{"any", func(n int) any {
 		switch n % 4 {
 		case 0:
-			return n
-		case 1:
 			return name(n)
+		case 1:
+			return trap{uintptr(n) + 1, len(name(n - 1))}
 		case 2:
 			return Pair{name(n), n}
 		}
@@ -65,7 +72,9 @@ var (
 // Value codecs: a word, a wide value with a pointer, a wide value without.
 var (
 	Words  = ValueCodec[int]{"int", func(id int32) int { return spread(id, 1) }, unspread}
-	Strung = ValueCodec[string]{"string", stringOf, idOf}
+	Strung = ValueCodec[string]{"string", func(id int32) string { return stringOf(id, short(id)) }, idOf(short)}
+	// Lines are for maps that copy them: their bytes add up.
+	Lines = ValueCodec[string]{"lines", func(id int32) string { return stringOf(id, long(id)) }, idOf(long)}
 	// Triples are not scalars, so they go from slot to slot or are written in place, and a torn one has unequal words.
 	Triples = ValueCodec[[3]uint64]{"[3]uint64", func(id int32) [3]uint64 {
 		return [3]uint64{uint64(spread(id, 1)), uint64(spread(id, 2)), uint64(spread(id, 3))}
@@ -95,24 +104,36 @@ func unspread(n int) int32 {
 	return id
 }
 
+// short and long are how much follows the number in a string value.
+func short(id int32) int { return int(id % 37) }
+
+func long(id int32) int {
+	if id%8 == 0 {
+		return 1000 + int(id%37)
+	}
+	return short(id)
+}
+
 // stringOf makes a fresh string whose length says who it is too: one with another's length or bytes is torn.
-func stringOf(id int32) string {
+func stringOf(id int32, length int) string {
 	if id == 0 {
 		return ""
 	}
-	return strconv.Itoa(int(id)) + ":" + strings.Repeat("x", int(id%37))
+	return strconv.Itoa(int(id)) + ":" + strings.Repeat("x", length)
 }
 
-func idOf(v string) int32 {
-	if v == "" {
-		return 0
+func idOf(length func(int32) int) func(v string) int32 {
+	return func(v string) int32 {
+		if v == "" {
+			return 0
+		}
+		digits, rest, _ := strings.Cut(v, ":")
+		id, err := strconv.ParseInt(digits, 10, 32)
+		if err != nil || len(rest) != length(int32(id)) || strings.Trim(rest, "x") != "" {
+			return history.Torn
+		}
+		return int32(id)
 	}
-	digits, rest, _ := strings.Cut(v, ":")
-	id, err := strconv.ParseInt(digits, 10, 32)
-	if err != nil || len(rest) != int(id%37) || strings.Trim(rest, "x") != "" {
-		return history.Torn
-	}
-	return int32(id)
 }
 
 // hashSeed makes the good part of the hashers below.

@@ -13,6 +13,7 @@ func TestCodecs(t *testing.T) {
 	for _, id := range []int32{0, 1, 2, 37, 1000, 30000} {
 		assert.Equal(t, id, Words.Decode(Words.Encode(id)))
 		assert.Equal(t, id, Strung.Decode(Strung.Encode(id)))
+		assert.Equal(t, id, Lines.Decode(Lines.Encode(id)))
 		assert.Equal(t, id, Triples.Decode(Triples.Encode(id)))
 	}
 	assert.Zero(t, Words.Encode(0))

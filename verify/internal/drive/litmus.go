@@ -1,4 +1,4 @@
-// This file is responsible for what histories cannot show, each as a small experiment of its own.
+// This file, with presence.go, is responsible for what histories hardly show, each as a small experiment of its own.
 //
 // Store buffers: the time stamps of a history are locked instructions, which drain the processor's store buffer, so a
 // write that is still in there when the method returns is never missed by them.
@@ -15,10 +15,10 @@ import (
 	"github.com/hushmap/hushmap/verify/internal/history"
 )
 
-// experiment returns a session without plan, and runs f beside the watchdog.
-func experiment[K comparable, V any](keys KeyCodec[K], values ValueCodec[V], newMap Maker[K, V],
+// experiment makes a session that has no workers, and runs f beside the watchdog.
+func experiment[K comparable, V any](p Plan, keys KeyCodec[K], values ValueCodec[V], newMap Maker[K, V],
 	f func(s *session[K, V], done func())) *Finding {
-	s := &session[K, V]{keys: keys, values: values, m: newMap(Plan{}), failed: make(chan *Finding, 1)}
+	s := &session[K, V]{plan: p, keys: keys, values: values, m: newMap(p), failed: make(chan *Finding, 1)}
 	s.barrier.init(2)
 	done := make(chan struct{})
 	s.guard(func() { f(s, func() { close(done) }) })

@@ -29,6 +29,9 @@ const (
 	CheckPanic   Check = "panic"         // out of a method of the map
 	CheckHang    Check = "hang"          // a session does not end
 	CheckLitmus  Check = "store buffers" // two goroutines each miss the other's store
+	CheckStays   Check = "stays"         // a key that is never deleted is missed, or goes back to an earlier value
+	CheckReturns Check = "returns"       // a value is seen again after it was deleted
+	CheckBatch   Check = "batch"         // LoadBatch or DeleteBatch miscounts
 	CheckBounded Check = "bounded work"  // one write moves a whole table, or a growth does not end
 )
 
@@ -46,6 +49,7 @@ func (f *Finding) String() string { return fmt.Sprintf("%s: %v\n%s", f.Check, f.
 type Counts struct {
 	Sessions, Histories, Operations, Undecided int
 	Overlapping                                int // operations during which another was called or returned
+	Batches                                    int // calls that did several of the operations
 	Growths, Shrinks, Rebuilds                 int
 	ByKind                                     [history.Kinds]int
 }
@@ -57,6 +61,7 @@ func (c *Counts) Add(d Counts) {
 	c.Operations += d.Operations
 	c.Undecided += d.Undecided
 	c.Overlapping += d.Overlapping
+	c.Batches += d.Batches
 	c.Growths += d.Growths
 	c.Shrinks += d.Shrinks
 	c.Rebuilds += d.Rebuilds
@@ -66,9 +71,9 @@ func (c *Counts) Add(d Counts) {
 }
 
 func (c Counts) String() string {
-	return fmt.Sprintf("%d operations (%d overlapping others) in %d histories of %d maps, %d undecided; "+
-		"%d growths, %d shrinks, %d rebuilds", c.Operations, c.Overlapping, c.Histories, c.Sessions, c.Undecided,
-		c.Growths, c.Shrinks, c.Rebuilds)
+	return fmt.Sprintf("%d operations (%d overlapping others, some of %d batches) in %d histories of %d maps, "+
+		"%d undecided; %d growths, %d shrinks, %d rebuilds", c.Operations, c.Overlapping, c.Batches, c.Histories,
+		c.Sessions, c.Undecided, c.Growths, c.Shrinks, c.Rebuilds)
 }
 
 // session is one map and all that is known about it.
@@ -77,6 +82,9 @@ type session[K comparable, V any] struct {
 	keys      KeyCodec[K]
 	values    ValueCodec[V]
 	m         Target[K, V]
+	batcher   Batcher[K, V]  // m, if it is one
+	kinds     []history.Kind // of the operations to choose from
+	batches   atomic.Int32   // calls of batcher
 	clock     history.Clock
 	workers   []*worker[K, V]
 	storm     *fillers[K, V]
@@ -96,6 +104,8 @@ type session[K comparable, V any] struct {
 // be held by those that failed.
 func run[K comparable, V any](p Plan, keys KeyCodec[K], values ValueCodec[V], newMap Maker[K, V]) (Counts, *Finding) {
 	s := &session[K, V]{plan: p, keys: keys, values: values, m: newMap(p), failed: make(chan *Finding, 1)}
+	s.batcher, _ = s.m.(Batcher[K, V])
+	s.kinds = kindsOf(s.m, p.Writes)
 	s.handedOut = history.Keys
 	for id := range p.Workers {
 		rng := rand.New(rand.NewPCG(p.Seed, uint64(id)))
@@ -203,7 +213,7 @@ func (s *session[K, V]) histories() {
 	}
 	over.Wait()
 	stats := s.m.Stats()
-	s.counts.Sessions = 1
+	s.counts.Sessions, s.counts.Batches = 1, int(s.batches.Load())
 	s.counts.Growths, s.counts.Shrinks, s.counts.Rebuilds = int(stats.Growths), int(stats.Shrinks), int(stats.Rebuilds)
 	for _, h := range s.recorded {
 		s.check(h)

@@ -26,15 +26,18 @@ type worker[K comparable, V any] struct {
 	fill    *fillers[K, V]
 }
 
-// kinds is how often each operation is chosen.
-var kinds, writes = weighted(map[history.Kind]int{history.Load: 5}), weighted(nil)
-
-// weighted lists every operation on a key as often as its weight, 2 unless it is given, but for Load, which is 0 then.
-func weighted(weights map[history.Kind]int) (list []history.Kind) {
+// kindsOf lists every operation on a key that m has as often as it is to be chosen.
+func kindsOf(m any, writes bool) (list []history.Kind) {
 	for k := history.Load; k < history.Clear; k++ {
-		n, given := weights[k]
-		if !given && k != history.Load {
-			n = 2
+		n := 2
+		switch k {
+		case history.Load:
+			n = 5
+		case history.Has, history.DeleteOK:
+			n = 1
+		}
+		if lacks(m, k) || writes && (k == history.Load || k == history.Has) {
+			n = 0
 		}
 		for range n {
 			list = append(list, k)
@@ -47,6 +50,9 @@ func weighted(weights map[history.Kind]int) (list []history.Kind) {
 func (w *worker[K, V]) play() {
 	p := &w.s.plan
 	for range p.Ops {
+		if w.s.batcher != nil && w.rng.IntN(24) == 0 {
+			w.performBatch(w.s.batcher)
+		}
 		in := w.choose()
 		if compares(in.Kind) && w.rng.IntN(2) == 0 {
 			w.perform(history.Input{Kind: history.Load, Key: in.Key}) // or it would hardly ever match
@@ -69,13 +75,9 @@ func compares(k history.Kind) bool {
 // choose makes up an operation.
 func (w *worker[K, V]) choose() history.Input {
 	r, p := w.rng, &w.s.plan
-	list := kinds
-	if p.Writes {
-		list = writes
-	}
 	key := int8(r.IntN(p.Keys))
 	in := history.Input{
-		Kind: list[r.IntN(len(list))], Key: key, Value: w.newValue(), Old: w.seen[key],
+		Kind: w.s.kinds[r.IntN(len(w.s.kinds))], Key: key, Value: w.newValue(), Old: w.seen[key],
 		Verdict: history.Verdict(r.IntN(int(history.Verdicts))), Fails: r.IntN(4) == 0, Yields: r.IntN(4) == 0,
 	}
 	if p.Clear && r.IntN(24) == 0 {
@@ -123,6 +125,10 @@ func (w *worker[K, V]) perform(in history.Input) {
 		v, out.OK = m.Compute(key, update)
 	case history.LoadOrCompute:
 		v, out.OK, err = m.LoadOrCompute(key, make)
+	case history.Has:
+		out.OK = has(m, key)
+	case history.DeleteOK:
+		out.OK = remove(m, key)
 	case history.Clear:
 		m.Clear()
 	}

@@ -26,12 +26,14 @@ const (
 	CompareAndDelete
 	Compute
 	LoadOrCompute
+	Has      // Load without the value
+	DeleteOK // Delete that says whether there was something
 	Clear
 	Kinds
 )
 
 var kindNames = [Kinds]string{"Load", "Store", "LoadOrStore", "LoadAndDelete", "Delete", "Swap", "CompareAndSwap",
-	"CompareAndDelete", "Compute", "LoadOrCompute", "Clear"}
+	"CompareAndDelete", "Compute", "LoadOrCompute", "Has", "DeleteOK", "Clear"}
 
 func (k Kind) String() string { return kindNames[k] }
 
@@ -70,6 +72,7 @@ type Input struct {
 	Verdict Verdict // of Compute
 	Fails   bool    // LoadOrCompute's function returns an error
 	Yields  bool    // the function lets others run before it returns
+	Batched bool    // one of several that a single call did
 	Key     int8
 	Value   int32 // what to store
 	Old     int32 // what to compare with
@@ -110,7 +113,7 @@ func (in Input) Call() string {
 	switch in.Kind {
 	case Clear:
 		return "Clear()"
-	case Load, LoadAndDelete, Delete:
+	case Load, LoadAndDelete, Delete, Has, DeleteOK:
 		return fmt.Sprintf("%v(k%d)", in.Kind, in.Key)
 	case CompareAndSwap:
 		return fmt.Sprintf("%v(k%d, %s, %s)", in.Kind, in.Key, id(in.Old), id(in.Value))
@@ -131,7 +134,7 @@ func (out Output) Result(in Input) string {
 	switch in.Kind {
 	case Store, Delete, Clear:
 		return ""
-	case CompareAndSwap, CompareAndDelete:
+	case CompareAndSwap, CompareAndDelete, Has, DeleteOK:
 		return fmt.Sprint(out.OK)
 	case Compute:
 		return fmt.Sprintf("%s, %t (function saw %s, %t)", id(out.Value), out.OK, id(out.Seen), out.SeenOK)
@@ -155,6 +158,9 @@ func Text(records []Record) string {
 	var b strings.Builder
 	for _, r := range ordered {
 		fmt.Fprintf(&b, "  [%5d, %5d] goroutine %d: %s", r.Call, r.Return, r.Client, r.In.Call())
+		if r.In.Batched {
+			b.WriteString(", in a batch")
+		}
 		if result := r.Out.Result(r.In); result != "" {
 			fmt.Fprintf(&b, " -> %s", result)
 		}

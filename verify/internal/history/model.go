@@ -42,6 +42,10 @@ func step(now int32, in Input, out Output) (next int32, legal bool) {
 		return Absent, out.OK == present && out.Value == held
 	case Delete:
 		return Absent, true
+	case Has:
+		return now, out.OK == present
+	case DeleteOK:
+		return Absent, out.OK == present
 	case Swap:
 		return in.Value, out.OK == present && out.Value == held
 	case CompareAndSwap:
