@@ -31,7 +31,7 @@ func hunt(t *testing.T, m mutant.Mutant, length time.Duration) mutant.Outcome {
 	program, err := m.Build("..", ".", t.TempDir())
 	require.NoError(t, err)
 	begin := time.Now()
-	outcome, err := mutant.Hunt(program, length)
+	outcome, err := m.Hunt(program, length)
 	require.NoError(t, err)
 	t.Logf("prey ran for %v", time.Since(begin).Round(time.Millisecond))
 	return outcome
@@ -115,4 +115,13 @@ func TestOutdated(t *testing.T) {
 	assert.ErrorContains(t, m.Apply(dir), "outdated")
 	m.File = "gone.go"
 	assert.ErrorContains(t, m.Apply(dir), "outdated")
+}
+
+// TestApply: no mutant is outdated. The ordinary run builds few of them, but it looks at all.
+func TestApply(t *testing.T) {
+	for _, m := range mutant.Table {
+		dir := t.TempDir()
+		require.NoError(t, mutant.Copy("..", dir))
+		assert.NoError(t, m.Apply(dir))
+	}
 }

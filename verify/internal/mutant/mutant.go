@@ -29,10 +29,12 @@ type Mutant struct {
 	Description string
 	File        string // as in Edit
 	Old, New    string
-	Words       bool // build with slots that are written word by word, and stalls between the words
-	NoStalls    bool // build as users do: stalls would hide it
-	Race        bool // build with the race detector: it is what must see it
-	Ordinary    bool // cheap and sure to be caught: part of the ordinary run
+	More        []Edit // where one place is not enough
+	On          string // types of the map that show it, as prey names them; empty: most do
+	Words       bool   // build with slots that are written word by word, and stalls between the words
+	NoStalls    bool   // build as users do: stalls would hide it
+	Race        bool   // build with the race detector: it is what must see it
+	Ordinary    bool   // cheap and sure to be caught: part of the ordinary run
 }
 
 // wordStalls are stalls that the engine has no steps for: after each word of a key or value that is stored or loaded.
@@ -41,6 +43,12 @@ var wordStalls = []Edit{
 	after("atomic.StoreUintptr((*uintptr)(unsafe.Add(to, offset)), *(*uintptr)(unsafe.Add(from, offset)))\n"),
 	after("= atomic.LoadPointer((*unsafe.Pointer)(unsafe.Add(from, offset)))\n"),
 	after("= atomic.LoadUintptr((*uintptr)(unsafe.Add(from, offset)))\n"),
+}
+
+// haste goes with stalls: whatever waits for a table or an arena to be of some size happens from the first key on.
+var haste = []Edit{
+	{"internal/arena/arena.go", "freeStep = 16 << 10 / granule", "freeStep = 64 / granule"},
+	{"batch.go", "const nearBuckets = 1 << 12", "const nearBuckets = 1"},
 }
 
 func after(line string) Edit {
@@ -103,6 +111,10 @@ func (m Mutant) Apply(dir string) error {
 	if m.File != "" {
 		edits = append(edits, Edit{m.File, m.Old, m.New})
 	}
+	edits = append(edits, m.More...)
+	if !m.NoStalls {
+		edits = append(edits, haste...)
+	}
 	if m.Words {
 		edits = append(edits, wordStalls...)
 	}
@@ -133,7 +145,7 @@ func (m Mutant) Build(root, verify, dir string) (program string, err error) {
 	if err := errors.Join(Copy(root, engine), m.Apply(engine)); err != nil {
 		return "", err
 	}
-	args := []string{"build", "-tags", strings.Join(m.tags(), ",")}
+	args := []string{"build", "-ldflags=-s -w", "-tags", strings.Join(m.tags(), ",")}
 	if m.Race {
 		args = append(args, "-race")
 	}
@@ -194,11 +206,11 @@ type Outcome struct {
 }
 
 // Hunt runs prey for a while.
-func Hunt(program string, length time.Duration) (Outcome, error) {
+func (m Mutant) Hunt(program string, length time.Duration) (Outcome, error) {
 	grace := 2 * time.Minute // the watchdog in prey comes first, if the process is alive at all
 	ctx, cancel := context.WithTimeout(context.Background(), length+grace)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program, "-time", length.String())
+	cmd := exec.CommandContext(ctx, program, "-time", length.String(), "-on", m.On)
 	cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1")
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
