@@ -1,6 +1,7 @@
 package hushmap_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -168,4 +169,51 @@ func ExampleMap_DeleteFunc() {
 	n := m.DeleteFunc(func(_ int, even bool) bool { return !even })
 	fmt.Println(n, slices.Sorted(m.Keys()))
 	// Output: 5 [0 2 4 6 8]
+}
+
+// A Bytes copies keys and values and appends values to what it is given, so that one buffer serves for many reads.
+func ExampleBytes() {
+	var pages hushmap.Bytes
+	pages.Set("/", []byte("home"))
+	pages.SetB([]byte("/about"), []byte("about us"))
+	buffer := make([]byte, 0, 64)
+	for _, path := range []string{"/", "/about", "/missing"} {
+		var ok bool
+		buffer, ok = pages.Get(buffer[:0], path)
+		fmt.Printf("%q %v\n", buffer, ok)
+	}
+	fmt.Println(pages.CompareAndSwap("/", []byte("home"), []byte("welcome")), pages.Len())
+	// Output:
+	// "home" true
+	// "about us" true
+	// "" false
+	// true 2
+}
+
+// Words are counted as they come, and no string is made of a word that was counted before.
+func ExampleLoadBytes() {
+	var counts hushmap.Map[string, int]
+	text := []byte("the quick fox the lazy dog the end")
+	for word := range bytes.FieldsSeq(text) {
+		n, _ := hushmap.LoadBytes(&counts, word)
+		hushmap.StoreBytes(&counts, word, n+1)
+	}
+	clear(text) // the map has copies
+	fmt.Println(hushmap.LoadBytes(&counts, []byte("the")))
+	fmt.Println(hushmap.LoadBytes(&counts, []byte("cat")))
+	// Output:
+	// 3 true
+	// 0 false
+}
+
+func ExampleMap_LoadBatch() {
+	var prices hushmap.Map[string, int]
+	prices.StoreBatch([]string{"apple", "pear", "plum"}, []int{3, 4, 2})
+	basket := []string{"plum", "lemon", "apple"}
+	price, found := make([]int, len(basket)), make([]bool, len(basket))
+	fmt.Println(prices.LoadBatch(basket, price, found), price, found)
+	fmt.Println(prices.DeleteBatch(basket), prices.Len())
+	// Output:
+	// 2 [2 0 3] [true false true]
+	// 2 1
 }

@@ -203,6 +203,8 @@ var stOps = []struct {
 		v := p.value()
 		p.check(p.ref.deleteValue(v) == p.m.DeleteFunc(func(_, now any) bool { return now == v }))
 	}},
+	{"batches", (*stPlayer).batches},
+	{"byte keys", (*stPlayer).byteKeys},
 	{"Len", func(p *stPlayer) { p.check(p.m.Len() == p.ref.len()) }},
 	{"Range", (*stPlayer).sameContents},
 	{"early break", func(p *stPlayer) {
@@ -347,6 +349,75 @@ func (p *stPlayer) loadOrCompute() {
 		want = v
 	}
 	p.same(got, ok, want, loaded)
+}
+
+// batches loads, stores or deletes up to 40 keys at once: more than a group.
+func (p *stPlayer) batches() {
+	kind, keys := p.byte(), make([]any, p.byte()%40)
+	values, found := make([]any, len(keys)), make([]bool, len(keys))
+	for i := range keys {
+		keys[i] = p.key()
+	}
+	n := 0
+	switch kind % 3 {
+	case 0:
+		hits := p.m.LoadBatch(keys, values, found)
+		for i, k := range keys {
+			want, loaded := p.ref.load(k)
+			if p.same(values[i], found[i], want, loaded); loaded {
+				n++
+			}
+		}
+		p.check(hits == n)
+	case 1:
+		for i, k := range keys {
+			values[i] = p.value()
+			p.ref.store(k, values[i])
+		}
+		p.m.StoreBatch(keys, values)
+	default:
+		before := p.ref.len()
+		for _, k := range keys {
+			p.ref.delete(k)
+		}
+		p.check(p.m.DeleteBatch(keys) == before-p.ref.len())
+	}
+}
+
+// byteKeys calls a function for keys of bytes, and then changes the bytes, if keys are strings.
+func (p *stPlayer) byteKeys() {
+	m, ok := p.m.(*stTyped[string, int])
+	if !ok {
+		return
+	}
+	k, v := p.key().(string), p.value().(int)
+	b := []byte(k)
+	now, loaded := p.ref.load(k)
+	want, _ := now.(int)
+	got, present := want, loaded
+	switch p.byte() % 6 {
+	case 0:
+		got, present = LoadBytes(m.m, b)
+	case 1:
+		StoreBytes(m.m, b, v)
+		p.ref.store(k, v)
+	case 2:
+		if got, present = LoadOrStoreBytes(m.m, b, v); !loaded {
+			want = v
+			p.ref.store(k, v)
+		}
+	case 3:
+		got, present = SwapBytes(m.m, b, v)
+		p.ref.store(k, v)
+	case 4:
+		DeleteBytes(m.m, b)
+		p.ref.delete(k)
+	default:
+		got, present = LoadAndDeleteBytes(m.m, b)
+		p.ref.delete(k)
+	}
+	clear(b)
+	p.check(got == want && present == loaded)
 }
 
 var errStModel = fmt.Errorf("the function failed")

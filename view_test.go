@@ -18,6 +18,9 @@ type stView interface {
 	Compute(key any, f func(old any, loaded bool) (any, Op)) (any, bool)
 	LoadOrCompute(key any, f func() (any, error)) (any, bool, error)
 	DeleteFunc(f func(key, value any) bool) int
+	LoadBatch(keys, values []any, found []bool) int
+	StoreBatch(keys, values []any)
+	DeleteBatch(keys []any) int
 	Grow(n int)
 	Compact()
 	Stats() Stats
@@ -53,6 +56,15 @@ func stTypesOf[K comparable, V any]() stTypes {
 func stAs[T any](x any) T {
 	t, _ := x.(T)
 	return t
+}
+
+// stAll is stAs for every element.
+func stAll[T any](xs []any) []T {
+	all := make([]T, len(xs))
+	for i, x := range xs {
+		all[i] = stAs[T](x)
+	}
+	return all
 }
 
 type stTyped[K comparable, V any] struct{ m *Map[K, V] }
@@ -121,6 +133,18 @@ func (s *stTyped[K, V]) LoadOrCompute(key any, f func() (any, error)) (any, bool
 func (s *stTyped[K, V]) DeleteFunc(f func(key, value any) bool) int {
 	return s.m.DeleteFunc(func(k K, v V) bool { return f(k, v) })
 }
+func (s *stTyped[K, V]) LoadBatch(keys, values []any, found []bool) int {
+	vs := make([]V, len(values))
+	n := s.m.LoadBatch(stAll[K](keys), vs, found)
+	for i, v := range vs {
+		values[i] = v
+	}
+	return n
+}
+func (s *stTyped[K, V]) StoreBatch(keys, values []any) {
+	s.m.StoreBatch(stAll[K](keys), stAll[V](values))
+}
+func (s *stTyped[K, V]) DeleteBatch(keys []any) int { return s.m.DeleteBatch(stAll[K](keys)) }
 
 func (s *stTyped[K, V]) tuning() tuning { return s.m.core.options().tuning }
 func (s *stTyped[K, V]) hash(key any) uint64 {
