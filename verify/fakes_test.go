@@ -6,7 +6,9 @@ package verify
 import (
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -137,6 +139,30 @@ func (l *locked) DeleteFunc(fn func(key, value int) bool) (deleted int) {
 		}
 	}
 	return deleted
+}
+
+func (l *locked) LoadBatch(keys, values []int, found []bool) (n int) {
+	for i, key := range keys {
+		if values[i], found[i] = l.Load(key); found[i] {
+			n++
+		}
+	}
+	return n
+}
+
+func (l *locked) StoreBatch(keys, values []int) {
+	for i, key := range keys {
+		l.Store(key, values[i])
+	}
+}
+
+func (l *locked) DeleteBatch(keys []int) (n int) {
+	for _, key := range keys {
+		if _, loaded := l.LoadAndDelete(key); loaded {
+			n++
+		}
+	}
+	return n
 }
 
 func (l *locked) Grow(int)             {}
@@ -270,6 +296,53 @@ type miscounts struct{ *locked }
 
 func (l miscounts) Len() int { return l.locked.Len() - 1 }
 
+// countsEarly counts an entry before it can be seen.
+type countsEarly struct {
+	*locked
+	early atomic.Int32
+}
+
+func (l *countsEarly) Store(key, value int) {
+	l.early.Add(1)
+	runtime.Gosched()
+	l.locked.Store(key, value)
+	l.early.Add(-1)
+}
+
+func (l *countsEarly) Len() int { return l.locked.Len() + int(l.early.Load()) }
+
+// mixesUp stores the values of a batch in the wrong order.
+type mixesUp struct{ *locked }
+
+func (l mixesUp) StoreBatch(keys, values []int) {
+	for i, key := range keys {
+		l.Store(key, values[len(values)-1-i])
+	}
+}
+
+// countsBatches counts all keys of a batch as found.
+type countsBatches struct{ *locked }
+
+func (l countsBatches) LoadBatch(keys, values []int, found []bool) int {
+	l.locked.LoadBatch(keys, values, found)
+	return len(keys)
+}
+
+// comesBack takes back a deletion and deletes again, and leaves time to see each.
+type comesBack struct{ *locked }
+
+func (l comesBack) Delete(key int) {
+	time.Sleep(10 * time.Microsecond)
+	v, ok := l.LoadAndDelete(key)
+	if !ok {
+		return
+	}
+	time.Sleep(10 * time.Microsecond)
+	l.locked.Store(key, v)
+	time.Sleep(10 * time.Microsecond)
+	l.locked.Delete(key)
+}
+
 // rangesTwice visits a key again.
 type rangesTwice struct{ *locked }
 
@@ -332,6 +405,10 @@ var fakes = []struct {
 		[]drive.Check{drive.CheckTorn}},
 	{"Len is wrong", func() drive.Target[int, int] { return miscounts{newLocked()} },
 		[]drive.Check{drive.CheckLen}},
+	{"batches mix up values", func() drive.Target[int, int] { return mixesUp{newLocked()} },
+		[]drive.Check{drive.CheckHistory}},
+	{"batches miscount", func() drive.Target[int, int] { return countsBatches{newLocked()} },
+		[]drive.Check{drive.CheckBatch, drive.CheckHistory}},
 	{"Range repeats", func() drive.Target[int, int] { return rangesTwice{newLocked()} },
 		[]drive.Check{drive.CheckRange, drive.CheckLen}},
 	{"Swap panics", func() drive.Target[int, int] { return panics{newLocked()} },
@@ -357,6 +434,48 @@ func TestFakes(t *testing.T) {
 			}
 			assert.Empty(t, f.by, "not caught: %v", total)
 			t.Log("nothing found:", total)
+		})
+	}
+}
+
+// TestFakeExperiments: each experiment but for the one with store buffers catches the map it is meant for, and passes a
+// correct one.
+func TestFakeExperiments(t *testing.T) {
+	presence := func(e drive.Engine) *drive.Finding { return e.Presence(drive.DefaultHash, 5_000) }
+	announced := func(e drive.Engine) *drive.Finding { return e.Announced(5_000) }
+	once := func(e drive.Engine) *drive.Finding { return e.Once(1_000) }
+	lengths := func(e drive.Engine) *drive.Finding { return e.Lengths(1_000) }
+	for _, c := range []struct {
+		name string
+		m    func() drive.Target[int, int]
+		try  func(drive.Engine) *drive.Finding
+		by   []drive.Check
+	}{
+		{"Load is stale", func() drive.Target[int, int] { return &readsStale{locked: newLocked()} }, presence,
+			[]drive.Check{drive.CheckStays, drive.CheckReturns}},
+		{"torn values", func() drive.Target[int, int] { return tears{newLocked()} }, presence,
+			[]drive.Check{drive.CheckTorn}},
+		{"Delete restores", func() drive.Target[int, int] { return comesBack{newLocked()} }, presence,
+			[]drive.Check{drive.CheckReturns}},
+		{"Len is early", func() drive.Target[int, int] { return &countsEarly{locked: newLocked()} }, announced,
+			[]drive.Check{drive.CheckLen}},
+		{"Len is wrong", func() drive.Target[int, int] { return miscounts{newLocked()} }, lengths,
+			[]drive.Check{drive.CheckLen}},
+		{"LoadOrCompute runs functions side by side", func() drive.Target[int, int] { return computesTwice{newLocked()} }, once,
+			[]drive.Check{drive.CheckOnce}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			engine := func(m func() drive.Target[int, int]) drive.Engine {
+				return drive.NewEngine(drive.Ints, drive.Words, func(drive.Plan) drive.Target[int, int] { return m() })
+			}
+			require.Nil(t, c.try(engine(func() drive.Target[int, int] { return newLocked() })))
+			for range 50 {
+				if finding := c.try(engine(c.m)); finding != nil {
+					require.Contains(t, c.by, finding.Check, finding)
+					return
+				}
+			}
+			require.Fail(t, "not caught")
 		})
 	}
 }
