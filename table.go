@@ -108,7 +108,10 @@ func (t *table[K, V]) slotCount() int  { return int(t.buckets() * bucketSlots) }
 func (t *table[K, V]) inArena() bool   { return stringSized[K]() && t.stored != inSlot }
 func (t *table[K, V]) inRecords() bool { return stringSized[V]() && t.stored == byRecord }
 
-// bucket returns bucket i. Where slots hold refs only its header is what it seems.
+// bucket returns bucket i. Where slots hold refs only its header is what it seems, and of the last bucket the type reaches
+// behind the array; checkptr, which race builds switch on, would stop the program for that.
+//
+//go:nocheckptr
 func (t *table[K, V]) bucket(i uint64) *bucket[K, V] {
 	switch {
 	case t.inRecords():
