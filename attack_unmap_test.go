@@ -93,7 +93,7 @@ func auMap[K, V comparable](t *testing.T, key func(int) K, value func(int) V) {
 	for name, opts := range map[string][]Option{
 		"spread":  {atTables()},
 		"crowded": {atTables(), WithHasher(func(k K, _ uint64) uint64 { return 1 })},
-		"near":    {atTables(), WithCapacity(nearBuckets * slotLimit)},
+		"near":    {withTuning(func(tu *tuning) { ftOneBucket(tu); tu.mapFrom, tu.waste, tu.farFrom = 1, 1, 1 })},
 	} {
 		fill := func() (*Map[K, V], interface{ auDrop() }) {
 			m := New[K, V](opts...)

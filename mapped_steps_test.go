@@ -46,7 +46,7 @@ func TestOperationsKeepTheirTable(t *testing.T) {
 		return m
 	}, func(i int) int { return i }, 0)
 	tnStopEverywhere(t, "batch", func() *Map[uint64, uint64] {
-		m := New[uint64, uint64](mapEverything, WithCapacity(nearBuckets*slotLimit))
+		m := New[uint64, uint64](withTuning(func(tu *tuning) { tu.mapFrom, tu.farFrom = 1, 1 }))
 		tnFill(m, 0, 20)
 		return m
 	}, func(i int) uint64 { return uint64(i) }, 0)

@@ -48,7 +48,7 @@ var wordStalls = []Edit{
 // haste goes with stalls: whatever waits for a table or an arena to be of some size happens from the first key on.
 var haste = []Edit{
 	{"internal/arena/arena.go", "freeStep = 16 << 10 / granule", "freeStep = 64 / granule"},
-	{"batch.go", "const nearBuckets = 1 << 12", "const nearBuckets = 1"},
+	{"options.go", "farFrom: 8 << 20", "farFrom: 1"},
 }
 
 func after(line string) Edit {
