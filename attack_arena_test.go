@@ -3,8 +3,11 @@ package hushmap
 import (
 	"bytes"
 	"fmt"
+	"math"
+	"math/bits"
 	"math/rand/v2"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -292,4 +295,16 @@ func atBatches[K comparable](t *testing.T, key func(int) K) {
 		})
 	})
 	require.NoError(t, m.Verify())
+}
+
+// A ref has 32 bits of the hash: in a larger table an entry would lose its home when it moves on.
+func TestTablesOfRefsHaveNoMoreHomesThanRefsTell(t *testing.T) {
+	const h = math.MaxUint64
+	for _, n := range []uint64{minBuckets, maxBuckets[string, struct{}](), maxBuckets[string, int](), maxBuckets[string, record]()} {
+		tb := table[string, int]{mask: n - 1, shift: uint8(64 - bits.Len64(n-1))}
+		assert.Equal(t, tb.home(h), tb.home(newRef(h, 1).hash(tophash(h))), "%d buckets", n)
+	}
+	if strconv.IntSize == 64 {
+		assert.Panics(t, func() { New[string, struct{}](WithCapacity(math.MaxInt >> 28)) })
+	}
 }

@@ -84,7 +84,7 @@ var defaults = settings{tuning: defaultTuning}
 // configure is New for a core that nobody uses yet.
 func (c *core[K, V]) configure(opts []Option) {
 	s := newSettings(opts)
-	if limit := maxBuckets(bucketSize[K, V]()); bucketsFor(s.capacity) > limit {
+	if limit := maxBuckets[K, V](); bucketsFor(s.capacity) > limit {
 		panic(fmt.Sprintf("hushmap: New: WithCapacity(%d) exceeds the address space", s.capacity))
 	}
 	c.settings, c.traits = s, newTraits[K, V](s)
@@ -380,7 +380,7 @@ func (c *core[K, V]) resizeLocked(rm *readMap[K, V], n uint64, seed hash.Seed, t
 	if c.read.Load() != rm || rm.old != nil {
 		return nil
 	}
-	if limit := maxBuckets(bucketSize[K, V]()); n > limit {
+	if limit := maxBuckets[K, V](); n > limit {
 		panic(fmt.Sprintf("hushmap: a table of %d buckets exceeds the address space", n))
 	}
 	if !fits(rm.length.Len(), rm.buckets(), n) {
@@ -493,7 +493,7 @@ func (c *core[K, V]) reserve(n int) bool {
 // roomFor returns the number of buckets that hold n entries more than there are.
 func (rm *readMap[K, V]) roomFor(n int) uint64 {
 	entries := uint64(rm.length.Len()) + uint64(n)
-	if entries > maxBuckets(bucketSize[K, V]())*slotLimit {
+	if entries > maxBuckets[K, V]()*slotLimit {
 		panic(fmt.Sprintf("hushmap: Grow(%d) exceeds the address space", n))
 	}
 	return bucketsFor(int(entries))

@@ -90,11 +90,16 @@ func bucketsFor(n int) uint64 {
 // slotLimit is how many entries per bucket a table takes before it grows: load factor 0.75.
 const slotLimit = bucketSlots * 3 / 4
 
-// maxBuckets is the largest power of two of buckets of the given size that the address space could hold.
-func maxBuckets(bucketSize uintptr) uint64 {
+// maxBuckets is the largest power of two of buckets that the address space could hold. A ref keeps 32 bits of the hash, so
+// a table of refs that were larger could not be moved to another: a bit of the home would be missing.
+func maxBuckets[K comparable, V any]() uint64 {
 	const addressable = uint64(math.MaxInt) >> (unsafe.Sizeof(uintptr(0)) - 1) // 47 bits of 64, 28 of 32
+	limit := addressable / uint64(bucketSize[K, V]())
+	if storageOf[K, V]() != inSlot {
+		limit = min(limit, uint64(refHash>>32)+1)
+	}
 	n := uint64(minBuckets)
-	for n*2 <= addressable/uint64(bucketSize) {
+	for n*2 <= limit {
 		n *= 2
 	}
 	return n
