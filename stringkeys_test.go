@@ -196,6 +196,31 @@ func skTestAllocs[K ~string](t *testing.T) {
 	}
 }
 
+// A buffer in which the caller makes keys and values can stay on the caller's stack.
+func TestByteKeysStayOnTheStack(t *testing.T) {
+	var m Map[string, int]
+	var b Bytes
+	for name, op := range map[string]func(){
+		"LoadBytes":          func() { key := [40]byte{1}; _, mtSinkBool = LoadBytes(&m, key[:]) },
+		"StoreBytes":         func() { key := [40]byte{1}; StoreBytes(&m, key[:], 1) },
+		"LoadOrStoreBytes":   func() { key := [40]byte{1}; _, mtSinkBool = LoadOrStoreBytes(&m, key[:], 1) },
+		"SwapBytes":          func() { key := [40]byte{1}; _, mtSinkBool = SwapBytes(&m, key[:], 1) },
+		"DeleteBytes":        func() { key := [40]byte{2}; DeleteBytes(&m, key[:]) },
+		"LoadAndDeleteBytes": func() { key := [40]byte{2}; _, mtSinkBool = LoadAndDeleteBytes(&m, key[:]) },
+		"SetB":               func() { key := [40]byte{1}; b.SetB(key[:], key[:]) },
+		"LoadOrStoreB":       func() { key := [40]byte{1}; _, mtSinkBool = b.LoadOrStoreB(nil, key[:], key[:0]) },
+		"CompareAndSwapB":    func() { key := [40]byte{1}; mtSinkBool = b.CompareAndSwapB(key[:], key[:1], key[:]) },
+		"DeleteB":            func() { key := [40]byte{2}; mtSinkBool = b.DeleteB(key[:]) },
+	} {
+		key := [40]byte{1}
+		m.Clear()
+		b.Clear()
+		StoreBytes(&m, key[:], 1)
+		b.SetB(key[:], nil)
+		assert.Zero(t, mtAllocs(func() {}, op), "%s", name)
+	}
+}
+
 // The whole API over hard keys, under every configuration.
 func TestSuiteHardStrings(t *testing.T) {
 	keys := skKeys()
