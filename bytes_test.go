@@ -577,7 +577,7 @@ func (p *byPlayer) sameContents() {
 
 // Random streams, the same in every run, over all configurations.
 func TestBytesModel(t *testing.T) {
-	streams, length := uint64(4), 2000
+	streams, length := uint64(3), 1500
 	if testing.Short() || raceEnabled || invariants {
 		streams, length = 1, 500
 	}
