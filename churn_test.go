@@ -52,11 +52,14 @@ func (w *chWatch) check(t *testing.T, live uint64, times float64, slack uint64) 
 
 // chSizes are the numbers of entries, and how many times the live bytes a map of so many may take.
 //
-// The first fill tables to about the middle and as far as a table can be that is rebuilt at its size (fits). The records
-// of a Bytes are much more than its table, and from 2 MiB on two chunks are being filled in each of two arenas, which
-// is much for arenas of little more. In a table that is fuller the writers under way while it is rebuilt might find no room:
-// it moves to a table twice as large, when its arena is wasteful, and stays there. So it takes up to two tables of twice
-// the size. A small map has dead bytes of up to tuning.waste besides, and the bytes of chunks that those needed.
+// The first three fill tables to about the middle, and as far as a table can be that is rebuilt at its size (fits). The
+// records of a Bytes are much more than its table, and from 2 MiB on an arena fills two chunks of 256 KiB at a time,
+// which is much for one that has little more.
+//
+// In a table that is fuller, writers under way while it is rebuilt might find no room. When its arena is wasteful it
+// moves to a table twice as large and stays there, and so takes up to two tables of twice the size.
+//
+// A small map has dead bytes of up to tuning.waste besides, and the rest of the chunks that those needed.
 var chSizes = []struct {
 	entries            int
 	timesMap, timesOfB float64
@@ -66,8 +69,8 @@ var chSizes = []struct {
 }
 
 // FAILURES: memory never comes back; probe length creeps up. A map of constant size, of which every key is replaced
-// fifty times, takes more than a few times its live bytes, at no time: the tables, the arenas, and
-// during a rebuild both of both.
+// fifty times, takes no more than a few times its live bytes at any moment: table and arena, and during a rebuild two of
+// each.
 func TestChurnIsBounded(t *testing.T) {
 	for _, size := range chSizes {
 		n := size.entries
