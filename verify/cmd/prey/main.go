@@ -19,7 +19,7 @@ var engines = []drive.Engine{
 	drive.HushBytes(),
 	drive.Hush(drive.Boxed, drive.Triples),
 	drive.Hush(drive.Ints, drive.Words),
-	drive.Hush(drive.Ints, drive.Strung),
+	drive.Hush(drive.Pointers, drive.Strung),
 }
 
 func main() {

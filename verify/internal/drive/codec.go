@@ -17,7 +17,7 @@ import (
 	"github.com/hushmap/hushmap/verify/internal/history"
 )
 
-// KeyCodec makes keys. Two calls with the same number make keys that are == and share no memory.
+// KeyCodec makes keys. Two calls with the same number make keys that are == and, but for pointers, share no memory.
 type KeyCodec[K comparable] struct {
 	Name   string
 	Encode func(n int) K
@@ -68,6 +68,11 @@ var (
 		return float64(n) / 2
 	}}
 )
+
+// Pointers are keys of one word that the garbage collector looks at.
+var Pointers = KeyCodec[*int]{"pointer", func(n int) *int { return &pointed[n] }}
+
+var pointed [1 << 14]int
 
 // Value codecs: a word, a wide value with a pointer, a wide value without.
 var (

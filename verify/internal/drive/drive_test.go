@@ -32,6 +32,7 @@ func TestKeysDiffer(t *testing.T) {
 	differ(t, Strings)
 	differ(t, Structs)
 	differ(t, Boxed)
+	differ(t, Pointers)
 }
 
 func differ[K comparable](t *testing.T, keys KeyCodec[K]) {

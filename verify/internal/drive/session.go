@@ -43,7 +43,12 @@ type Finding struct {
 	Violation *history.Violation // of CheckHistory
 }
 
-func (f *Finding) String() string { return fmt.Sprintf("%s: %v\n%s", f.Check, f.Plan, f.Detail) }
+func (f *Finding) String() string {
+	if f.Plan.Workers == 0 {
+		return fmt.Sprintf("%s: in an experiment, hasher %v\n%s", f.Check, f.Plan.Hasher, f.Detail)
+	}
+	return fmt.Sprintf("%s: %v\n%s", f.Check, f.Plan, f.Detail)
+}
 
 // Counts is how much was done.
 type Counts struct {

@@ -1,7 +1,7 @@
-// Package mutant makes copies of the engine in which one thing is wrong, or nothing, builds cmd/prey against them and
-// tells what it found.
+// Package mutant builds cmd/prey against engines in which one thing is wrong, or nothing, and tells what it found. Nothing
+// is copied: the go command is given other contents for the files that change.
 //
-// A copy that is built with stalls lets goroutines run at random between any two steps of the protocol, and moves tables
+// An engine that is built with stalls lets goroutines run at random between any two steps of the protocol, and moves tables
 // bucket by bucket, however small they are. So a gap of a few instructions, which a processor would meet once in a
 // million operations, is met in every other history.
 package mutant
@@ -9,9 +9,9 @@ package mutant
 import (
 	"context"
 	_ "embed"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -65,107 +65,93 @@ const (
 )
 
 //go:embed stalls.go.txt
-var stalls []byte
+var stalls string
 
-// Copy copies what the root module is built from.
-func Copy(root, dir string) error {
-	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		name, err := filepath.Rel(root, path)
-		if err != nil {
-			return err
-		}
-		if d.IsDir() {
-			if name != "." && name != "internal" && !strings.HasPrefix(name, "internal"+string(filepath.Separator)) {
-				return fs.SkipDir
-			}
-			return os.MkdirAll(filepath.Join(dir, name), 0o755)
-		}
-		if !source(name) {
-			return nil
-		}
-		content, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(filepath.Join(dir, name), content, 0o644)
-	})
-}
-
-func source(name string) bool {
-	switch {
-	case name == "go.mod", name == "go.sum":
-		return true
-	case strings.HasSuffix(name, "_test.go"):
-		return false
-	}
-	return strings.HasSuffix(name, ".go") || strings.HasSuffix(name, ".s")
-}
-
-// Apply changes a copy. A mutant whose text is not there exactly once is outdated: the engine has changed, and it has to
-// be looked at again what the invariant rests on.
-func (m Mutant) Apply(dir string) error {
+// Apply returns what the files of the engine at root become that are not as they are, by name. A mutant whose text is not
+// there exactly once is outdated: the engine has changed, and it has to be looked at again what the invariant rests on.
+func (m Mutant) Apply(root string) (files map[string]string, err error) {
 	var edits []Edit
 	if m.File != "" {
 		edits = append(edits, Edit{m.File, m.Old, m.New})
 	}
 	edits = append(edits, m.More...)
+	files = make(map[string]string)
 	if !m.NoStalls {
 		edits = append(edits, haste...)
+		files["zz_stalls.go"] = stalls
 	}
 	if m.Words {
 		edits = append(edits, wordStalls...)
 	}
 	for _, e := range edits {
-		if err := e.apply(dir); err != nil {
-			return fmt.Errorf("mutant %q is outdated: %w", m.Name(), err)
+		if err := e.apply(root, files); err != nil {
+			return nil, fmt.Errorf("mutant %q is outdated: %w", m.Name(), err)
 		}
 	}
+	return files, nil
+}
+
+func (e Edit) apply(root string, files map[string]string) error {
+	content, changed := files[e.File]
+	if !changed {
+		original, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(e.File)))
+		if err != nil {
+			return err
+		}
+		content = string(original)
+	}
+	if n := strings.Count(content, e.Old); n != 1 {
+		return fmt.Errorf("its text is %d times in %s, not once:\n%s", n, e.File, e.Old)
+	}
+	files[e.File] = strings.Replace(content, e.Old, e.New, 1)
 	return nil
 }
 
-func (e Edit) apply(dir string) error {
-	path := filepath.Join(dir, filepath.FromSlash(e.File))
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	if n := strings.Count(string(content), e.Old); n != 1 {
-		return fmt.Errorf("its text is %d times in %s, not once:\n%s", n, e.File, e.Old)
-	}
-	return os.WriteFile(path, []byte(strings.Replace(string(content), e.Old, e.New, 1)), 0o644)
-}
-
-// Build copies the engine at root into dir, applies the mutant and builds prey against the result, from the module at
-// verify. It returns the program.
+// Build builds prey from the module at verify with the mutant in the place of the engine at root, and returns the program,
+// which is in dir. Packages that the mutant leaves alone are built once for all.
 func (m Mutant) Build(root, verify, dir string) (program string, err error) {
-	engine := filepath.Join(dir, "engine")
-	if err := errors.Join(Copy(root, engine), m.Apply(engine)); err != nil {
+	files, err := m.Apply(root)
+	if err != nil {
 		return "", err
 	}
-	args := []string{"build", "-ldflags=-s -w", "-tags", strings.Join(m.tags(), ",")}
-	if m.Race {
-		args = append(args, "-race")
-	}
-	if !m.NoStalls {
-		if err := os.WriteFile(filepath.Join(engine, "zz_stalls.go"), stalls, 0o644); err != nil {
-			return "", err
-		}
-	}
-	modfile, err := redirect(verify, dir, engine)
+	overlay, err := overlay(root, dir, files)
 	if err != nil {
 		return "", err
 	}
 	program = filepath.Join(dir, "prey.exe")
-	cmd := exec.Command("go", append(args, "-modfile", modfile, "-o", program, "./cmd/prey")...)
+	args := []string{"build", "-overlay", overlay, "-ldflags=-s -w", "-tags", strings.Join(m.tags(), ","), "-o", program}
+	if m.Race {
+		args = append(args, "-race")
+	}
+	cmd := exec.Command("go", append(args, "./cmd/prey")...)
 	cmd.Dir = verify
 	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("mutant %q does not compile: %w\n%s", m.Name(), err, out)
 	}
 	return program, nil
+}
+
+// overlay writes the files to dir, and what the go command is to be told for it to read them instead of those at root.
+func overlay(root, dir string, files map[string]string) (name string, err error) {
+	root, err = filepath.Abs(root)
+	if err != nil {
+		return "", err
+	}
+	replace := make(map[string]string)
+	for file, content := range files {
+		there := filepath.Join(dir, strings.ReplaceAll(file, "/", "-"))
+		if err := os.WriteFile(there, []byte(content), 0o644); err != nil {
+			return "", err
+		}
+		replace[filepath.Join(root, filepath.FromSlash(file))] = there
+	}
+	list, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", err
+	}
+	name = filepath.Join(dir, "overlay.json")
+	return name, os.WriteFile(name, list, 0o644)
 }
 
 func (m Mutant) tags() (tags []string) {
@@ -176,27 +162,6 @@ func (m Mutant) tags() (tags []string) {
 		tags = append(tags, "hushmap_atomic")
 	}
 	return tags
-}
-
-// redirect writes a go.mod for the module at verify that takes the engine from another directory.
-func redirect(verify, dir, engine string) (modfile string, err error) {
-	mod, err := os.ReadFile(filepath.Join(verify, "go.mod"))
-	if err != nil {
-		return "", err
-	}
-	sum, err := os.ReadFile(filepath.Join(verify, "go.sum"))
-	if err != nil {
-		return "", err
-	}
-	const ours = "replace github.com/hushmap/hushmap => ../"
-	if strings.Count(string(mod), ours) != 1 {
-		return "", fmt.Errorf("go.mod does not have the line %q", ours)
-	}
-	theirs := fmt.Sprintf("replace github.com/hushmap/hushmap => %q", engine)
-	modfile = filepath.Join(dir, "prey.mod")
-	return modfile, errors.Join(
-		os.WriteFile(modfile, []byte(strings.Replace(string(mod), ours, theirs, 1)), 0o644),
-		os.WriteFile(filepath.Join(dir, "prey.sum"), sum, 0o644))
 }
 
 // Outcome is what a run of prey came to.
@@ -210,7 +175,7 @@ func (m Mutant) Hunt(program string, length time.Duration) (Outcome, error) {
 	grace := 2 * time.Minute // the watchdog in prey comes first, if the process is alive at all
 	ctx, cancel := context.WithTimeout(context.Background(), length+grace)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program, "-time", length.String(), "-on", m.On)
+	cmd := exec.CommandContext(ctx, program, "-time", length.String(), "-on", m.On, "-watchdog", m.watchdog().String())
 	cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1")
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
@@ -223,6 +188,14 @@ func (m Mutant) Hunt(program string, length time.Duration) (Outcome, error) {
 		return Outcome{}, err
 	}
 	return Outcome{By: classify(string(out)), Output: string(out)}, nil
+}
+
+// watchdog is how long a history may take. An engine as it is must not be suspected because the machine is busy.
+func (m Mutant) watchdog() time.Duration {
+	if m.File == "" {
+		return time.Minute
+	}
+	return 10 * time.Second
 }
 
 // crashes are what the output says of a program that the Go runtime ended, most telling first.
