@@ -46,7 +46,7 @@ func (m *Map[K, V]) LoadBatch(keys []K, vals []V, found []bool) int {
 	}
 	n := 0
 	c := &m.core
-	pipe(c, keys, func(i int, rm *readMap[K, V], k *nearKey[K, V]) {
+	pipe(c, keys, func(i int, rm *readMap[K, V], k nearKey[K, V]) {
 		v, ok := rm.loadNear(keys[i], k)
 		if !ok {
 			v, ok = c.lookup(keys[i])
@@ -68,7 +68,7 @@ func (m *Map[K, V]) StoreBatch(keys []K, vals []V) {
 	if len(keys) != len(vals) {
 		panic(fmt.Sprintf("hushmap: StoreBatch: %d keys, but %d values", len(keys), len(vals)))
 	}
-	pipe(&m.core, keys, func(i int, _ *readMap[K, V], _ *nearKey[K, V]) { m.core.store(keys[i], vals[i]) })
+	pipe(&m.core, keys, func(i int, _ *readMap[K, V], _ nearKey[K, V]) { m.core.store(keys[i], vals[i]) })
 }
 
 // DeleteBatch deletes the entries for all keys and returns how many there were. Each is deleted by itself, as by
@@ -78,7 +78,7 @@ func (m *Map[K, V]) StoreBatch(keys []K, vals []V) {
 // Blocking: as Delete, for one key at a time.
 // Errors: panics for an unhashable key, after deleting those before it.
 func (m *Map[K, V]) DeleteBatch(keys []K) (deleted int) {
-	pipe(&m.core, keys, func(i int, _ *readMap[K, V], _ *nearKey[K, V]) {
+	pipe(&m.core, keys, func(i int, _ *readMap[K, V], _ nearKey[K, V]) {
 		if _, ok := m.core.loadAndDelete(keys[i]); ok {
 			deleted++
 		}
@@ -103,10 +103,10 @@ type group[K comparable, V any] struct {
 }
 
 // pipe calls op for every key, in order, when what it needs is near.
-func pipe[K comparable, V any](c *core[K, V], keys []K, op func(i int, rm *readMap[K, V], k *nearKey[K, V])) {
+func pipe[K comparable, V any](c *core[K, V], keys []K, op func(i int, rm *readMap[K, V], k nearKey[K, V])) {
 	if rm := c.read.Load(); rm == nil || !rm.far || len(keys) < batchGroup {
 		for i := range keys {
-			op(i, nil, nil)
+			op(i, nil, nearKey[K, V]{})
 		}
 		return
 	}
@@ -117,7 +117,7 @@ func pipe[K comparable, V any](c *core[K, V], keys []K, op func(i int, rm *readM
 		ring[(turn+2)%batchStages].record()
 		g := &ring[(turn+1)%batchStages]
 		for i := range g.keys {
-			op(at+i, g.rm, &g.near[i])
+			op(at+i, g.rm, g.near[i])
 		}
 		runtime.KeepAlive(g.rm)
 	}
@@ -172,7 +172,7 @@ func (g *group[K, V]) record() {
 func (g *group[K, V]) ask() { prefetch.Words(g.words[:len(g.keys)]) }
 
 // loadNear finishes the lookup of a key that was brought near, if its first candidate is the key.
-func (rm *readMap[K, V]) loadNear(key K, k *nearKey[K, V]) (value V, ok bool) {
+func (rm *readMap[K, V]) loadNear(key K, k nearKey[K, V]) (value V, ok bool) {
 	if rm == nil || k.match == 0 {
 		return value, false
 	}

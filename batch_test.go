@@ -13,19 +13,21 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// btLarge makes the first table one whose batches are brought near.
-const btLarge = nearBuckets * slotLimit
+// btLarge makes the first table one for whose keys memory is asked ahead.
+var btLarge = withTuning(func(tu *tuning) { tu.farFrom = 1 })
 
-// btNear is how many of the keys the look at a group settles, or -1 if there is no such look in the map's state.
+// btNear is how many of the keys the look at their groups settles, or -1 if there is no such look in the map's state.
 func btNear[K comparable, V any](m *Map[K, V], keys []K) (settled int) {
-	for group := range slices.Chunk(keys, batchGroup) {
-		var near [batchGroup]nearKey[K, V]
-		rm := m.core.bringNear(group, &near)
-		if rm == nil {
+	var g group[K, V]
+	for from := 0; from < len(keys); from += batchGroup {
+		g.header(&m.core, keys, from)
+		if g.rm == nil {
 			return -1
 		}
-		for i, k := range group {
-			if _, ok := rm.loadNear(k, &near[i]); ok {
+		g.slot()
+		g.record()
+		for i, k := range g.keys {
+			if _, ok := g.rm.loadNear(k, g.near[i]); ok {
 				settled++
 			}
 		}
@@ -43,12 +45,12 @@ type btState struct {
 
 var btStates = []btState{
 	{name: "small"},
-	{name: "large", opts: []Option{WithCapacity(btLarge)}, quick: true},
-	{name: "large, mapped", opts: []Option{WithCapacity(btLarge), withTuning(func(tu *tuning) { tu.mapFrom = 1 })}, quick: true},
+	{name: "large", opts: []Option{btLarge}, quick: true},
+	{name: "large, mapped", opts: []Option{btLarge, withTuning(func(tu *tuning) { tu.mapFrom = 1 })}, quick: true},
 	{name: "tiny, growing", opts: []Option{withTuning(func(tu *tuning) { ftOneBucket(tu); tu.chunk = 0 })}, then: "grow"},
 	{name: "tiny, half frozen", opts: []Option{withTuning(func(tu *tuning) { ftOneBucket(tu); tu.chunk = 0 })}, then: "freeze"},
-	{name: "large, growing", opts: []Option{WithCapacity(btLarge), withTuning(ftOneBucket)}, then: "freeze"},
-	{name: "large, versions wrap", opts: []Option{WithCapacity(btLarge), withTuning(func(tu *tuning) { tu.control = stNearWrap })}, quick: true},
+	{name: "large, growing", opts: []Option{btLarge, withTuning(ftOneBucket)}, then: "freeze"},
+	{name: "large, versions wrap", opts: []Option{btLarge, withTuning(func(tu *tuning) { tu.control = stNearWrap })}, quick: true},
 }
 
 // bring puts a map that is filled into the state.
@@ -199,7 +201,7 @@ func TestBatchesOfTheZeroValue(t *testing.T) {
 
 // Slices of different lengths are an error of the caller's, and nothing has happened.
 func TestBatchLengthsMustAgree(t *testing.T) {
-	for name, opts := range map[string][]Option{"small": nil, "large": {WithCapacity(btLarge)}} {
+	for name, opts := range map[string][]Option{"small": nil, "large": {btLarge}} {
 		t.Run(name, func(t *testing.T) {
 			m := New[string, int](opts...)
 			m.Store("a", 1)
@@ -233,11 +235,11 @@ func TestBatchWithAKeyThatPanics(t *testing.T) {
 		bad  any
 	}{
 		"unhashable, small":            {nil, []int{1}},
-		"unhashable, large":            {[]Option{WithCapacity(btLarge)}, []int{1}},
-		"unhashable, stable, large":    {[]Option{WithCapacity(btLarge), WithStableHash()}, struct{ a any }{func() {}}},
+		"unhashable, large":            {[]Option{btLarge}, []int{1}},
+		"unhashable, stable, large":    {[]Option{btLarge, WithStableHash()}, struct{ a any }{func() {}}},
 		"hasher, small":                {[]Option{WithHasher(hasher)}, "bad"},
-		"hasher, large":                {[]Option{WithHasher(hasher), WithCapacity(btLarge)}, "bad"},
-		"unhashable for hasher, large": {[]Option{WithHasher(hasher), WithCapacity(btLarge)}, map[int]int{}},
+		"hasher, large":                {[]Option{WithHasher(hasher), btLarge}, "bad"},
+		"unhashable for hasher, large": {[]Option{WithHasher(hasher), btLarge}, map[int]int{}},
 	} {
 		for _, at := range []int{0, 5, 31, 32, 40} {
 			t.Run(fmt.Sprint(name, " at ", at), func(t *testing.T) {
@@ -300,7 +302,7 @@ func btMixed(i int) any {
 func btTestStorm[K comparable](t *testing.T, key func(i int) K) {
 	for name, opts := range map[string][]Option{
 		"tiny":  {withTuning(func(tu *tuning) { ftOneBucket(tu); tu.waste = 0 })},
-		"large": {WithCapacity(btLarge), withTuning(func(tu *tuning) { tu.waste = 0 })},
+		"large": {btLarge, withTuning(func(tu *tuning) { tu.waste = 0 })},
 	} {
 		t.Run(name, func(t *testing.T) {
 			const stay, others = 100, 200
@@ -361,7 +363,7 @@ func btTestStorm[K comparable](t *testing.T, key func(i int) K) {
 					if name == "tiny" {
 						ftResize(m, stay+others)
 					} else if rm := m.core.read.Load(); rand.IntN(4) == 0 {
-						m.core.resizeAnd(rm, nearBuckets<<rand.IntN(2), true)
+						m.core.resizeAnd(rm, 512<<rand.IntN(2), true)
 					}
 				})
 			})
@@ -389,10 +391,14 @@ func btTestAllocs[K comparable](t *testing.T, key func(i int) K, more ...Option)
 	for i := range keys {
 		keys[i] = key(i)
 	}
-	for _, capacity := range []int{2 * n, btLarge} {
+	for _, large := range []bool{false, true} {
 		var m *Map[K, int]
+		opts := append(slices.Clone(more), WithCapacity(2*n))
+		if large {
+			opts = append(opts, btLarge)
+		}
 		fill := func() {
-			m = New[K, int](append(slices.Clone(more), WithCapacity(capacity))...)
+			m = New[K, int](opts...)
 			m.StoreBatch(keys[:n], vals[:n])
 		}
 		for name, op := range map[string]func(){
@@ -400,8 +406,8 @@ func btTestAllocs[K comparable](t *testing.T, key func(i int) K, more ...Option)
 			"StoreBatch":  func() { m.StoreBatch(keys[:n], vals[:n]) },
 			"DeleteBatch": func() { mtSinkInt = m.DeleteBatch(keys) },
 		} {
-			assert.Zero(t, mtAllocs(fill, op), "%T, %d options, %s, capacity %d", keys[0], len(more), name, capacity)
-			assert.Equal(t, capacity == btLarge, btNear(m, keys) >= 0)
+			assert.Zero(t, mtAllocs(fill, op), "%T, %d options, %s, large %v", keys[0], len(more), name, large)
+			assert.Equal(t, large, btNear(m, keys) >= 0)
 		}
 	}
 }
