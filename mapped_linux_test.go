@@ -16,6 +16,15 @@ import (
 	"github.com/hushmap/hushmap/internal/mem"
 )
 
+// tnNeedOwnMemory skips the test in race builds: the race detector has memory of its own beside that of the process, does
+// not give it back, and ends the process when it gets no more.
+func tnNeedOwnMemory(t *testing.T) {
+	t.Helper()
+	if raceEnabled {
+		t.Skip("the race detector needs address space of its own")
+	}
+}
+
 // tnLimitAddressSpace leaves the process room bytes of address space beyond what it has, and returns what undoes it.
 func tnLimitAddressSpace(t *testing.T, room uint64) (restore func()) {
 	t.Helper()
@@ -34,6 +43,7 @@ func tnLimitAddressSpace(t *testing.T, room uint64) (restore func()) {
 // Where the system refuses to map, for real, tables are on the Go heap while that has room, and mapped again when the
 // limit is gone. The limit holds for a whole process, so this takes one of its own.
 func TestAddressSpaceIsLimited(t *testing.T) {
+	tnNeedOwnMemory(t)
 	const child = "HUSHMAP_TEST_LIMITED_CHILD"
 	if os.Getenv(child) == "" {
 		out, err := tnChild(t, child)
@@ -70,6 +80,7 @@ func TestAddressSpaceIsLimited(t *testing.T) {
 // When the heap has no room either the process ends, with the runtime's message and nothing else: neither a fault nor a
 // map that has lost something.
 func TestRealOutOfMemory(t *testing.T) {
+	tnNeedOwnMemory(t)
 	if math.MaxInt == math.MaxInt32 {
 		t.Skip("a map reaches the limit of what 32 bits can address before the process is out of memory")
 	}
@@ -98,7 +109,7 @@ func TestRealOutOfMemory(t *testing.T) {
 	}
 }
 
-// tnFaults reads how many bytes of the process are resident.
+// tnResident returns how many bytes of the process are resident.
 func tnResident(t *testing.T) (bytes uint64) {
 	t.Helper()
 	text, err := os.ReadFile("/proc/self/statm")
@@ -111,6 +122,7 @@ func tnResident(t *testing.T) (bytes uint64) {
 
 // What is given back is given back to the system: the process is as small as before.
 func TestResidentMemoryFalls(t *testing.T) {
+	tnNeedOwnMemory(t)
 	tnNeedMapping(t)
 	start := tnMapped(t)
 	debug.FreeOSMemory()
