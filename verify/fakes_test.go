@@ -406,7 +406,7 @@ var fakes = []struct {
 	{"Len is wrong", func() drive.Target[int, int] { return miscounts{newLocked()} },
 		[]drive.Check{drive.CheckLen}},
 	{"batches mix up values", func() drive.Target[int, int] { return mixesUp{newLocked()} },
-		[]drive.Check{drive.CheckHistory}},
+		[]drive.Check{drive.CheckHistory, drive.CheckFillers, drive.CheckRange}},
 	{"batches miscount", func() drive.Target[int, int] { return countsBatches{newLocked()} },
 		[]drive.Check{drive.CheckBatch, drive.CheckHistory}},
 	{"Range repeats", func() drive.Target[int, int] { return rangesTwice{newLocked()} },

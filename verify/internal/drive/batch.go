@@ -12,14 +12,41 @@ type Batcher[K comparable, V any] interface {
 	DeleteBatch(keys []K) int
 }
 
-// performBatch makes one call for a few keys, which may repeat, and records its parts.
+// batchItem is one of the keys of a batch: a hot one, or one of the worker's fillers.
+type batchItem struct {
+	in     history.Input // of a hot key
+	filler int           // -1: it is hot
+}
+
+// chooseBatch makes up a batch: a few hot keys, which may repeat, and often fillers around them, as the map treats short
+// batches as single operations. More hot keys would be more operations at a time than can be put in order.
+func (w *worker[K, V]) chooseBatch() (kind history.Kind, items []batchItem) {
+	kind = [...]history.Kind{history.Load, history.Store, history.Delete}[w.rng.IntN(3)]
+	for range 1 + w.rng.IntN(4) {
+		key := int8(w.rng.IntN(w.s.plan.Keys))
+		items = append(items, batchItem{history.Input{Kind: kind, Key: key, Value: w.newValue(), Batched: true}, -1})
+	}
+	if w.rng.IntN(2) == 0 {
+		n := len(w.fill.present)
+		for _, i := range w.rng.Perm(n)[:min(7+w.rng.IntN(20), n)] {
+			items = append(items, batchItem{filler: i})
+		}
+	}
+	w.rng.Shuffle(len(items), func(i, j int) { items[i], items[j] = items[j], items[i] })
+	return kind, items
+}
+
+// performBatch makes one call for many keys, and records the parts that are of hot ones.
 func (w *worker[K, V]) performBatch(b Batcher[K, V]) {
-	s, n := w.s, 1+w.rng.IntN(4)
-	ins, keys, values, found := make([]history.Input, n), make([]K, n), make([]V, n), make([]bool, n)
-	kind := [...]history.Kind{history.Load, history.Store, history.Delete}[w.rng.IntN(3)]
-	for i := range ins {
-		ins[i] = history.Input{Kind: kind, Key: int8(w.rng.IntN(s.plan.Keys)), Value: w.newValue(), Batched: true}
-		keys[i], values[i] = s.keys.Encode(int(ins[i].Key)), s.values.Encode(ins[i].Value)
+	s := w.s
+	kind, items := w.chooseBatch()
+	keys, values, found := make([]K, len(items)), make([]V, len(items)), make([]bool, len(items))
+	for i, item := range items {
+		if item.filler >= 0 {
+			keys[i], values[i] = w.fill.key(item.filler), s.values.Encode(w.fill.nextID())
+			continue
+		}
+		keys[i], values[i] = s.keys.Encode(int(item.in.Key)), s.values.Encode(item.in.Value)
 	}
 	count := 0
 	call := s.clock.Now()
@@ -32,23 +59,62 @@ func (w *worker[K, V]) performBatch(b Batcher[K, V]) {
 		count = b.DeleteBatch(keys)
 	}
 	ret := s.clock.Now()
-	if kind == history.Delete && (count == 0 || count == n) { // else it does not say which of them
-		for i := range ins {
-			ins[i].Kind, found[i] = history.DeleteOK, count == n
-		}
+	s.batches.Add(1)
+	switch kind {
+	case history.Load:
+		w.checkFound(count, found)
+	case history.Delete:
+		w.tellDeleted(items, count, found)
 	}
-	for i, in := range ins {
+	for i, item := range items {
+		if item.filler >= 0 {
+			w.fill.batched(kind, item.filler, values[i], found[i])
+			continue
+		}
 		out := history.Output{OK: found[i]}
 		if kind == history.Load {
 			out.Value = s.values.Decode(values[i])
-			if found[i] {
-				count--
-			}
 		}
-		w.note(history.Record{Client: w.id, In: in, Out: out, Call: call, Return: ret})
+		w.note(history.Record{Client: w.id, In: item.in, Out: out, Call: call, Return: ret})
 	}
-	if kind == history.Load && count != 0 || count < 0 || count > n {
-		s.fail(CheckBatch, "a batch of %d keys miscounts by %d", n, count)
+}
+
+// checkFound compares what LoadBatch returned with what it said of each key.
+func (w *worker[K, V]) checkFound(count int, found []bool) {
+	n := 0
+	for _, ok := range found {
+		if ok {
+			n++
+		}
 	}
-	s.batches.Add(1)
+	if count != n {
+		w.s.fail(CheckBatch, "LoadBatch of %d keys found %d and says that it found %d", len(found), n, count)
+	}
+}
+
+// tellDeleted finds out, if it can be known, which of the hot keys were there: DeleteBatch says only how many of all.
+func (w *worker[K, V]) tellDeleted(items []batchItem, count int, found []bool) {
+	hot, fillers := 0, 0
+	for _, item := range items {
+		switch {
+		case item.filler < 0:
+			hot++
+		case w.fill.present[item.filler] != history.Absent:
+			fillers++
+		}
+	}
+	least := fillers
+	if w.s.plan.Clear {
+		least = 0
+	}
+	if count < least || count > hot+fillers {
+		w.s.fail(CheckBatch, "DeleteBatch counts %d; there were %d of the keys that nobody else deletes, and at most %d others",
+			count, fillers, hot)
+	}
+	all, none := count == hot+fillers, count == least && least == fillers
+	for i := range items {
+		if items[i].filler < 0 && (all || none) {
+			items[i].in.Kind, found[i] = history.DeleteOK, all
+		}
+	}
 }

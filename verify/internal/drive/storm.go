@@ -85,8 +85,7 @@ func (f *fillers[K, V]) expect(i int, what string, v V, loaded bool) {
 
 // put stores filler i under a new value, by one method or another.
 func (f *fillers[K, V]) put(i int) {
-	f.rounds++
-	id := f.rounds%1000 + 1
+	id := f.nextID()
 	key, value := f.key(i), f.s.values.Encode(id)
 	switch f.rng.IntN(3) {
 	case 0:
@@ -103,6 +102,24 @@ func (f *fillers[K, V]) put(i int) {
 		f.expect(i, "LoadOrStore", actual, false)
 	}
 	f.present[i] = id
+}
+
+// nextID returns a value other than the last ones.
+func (f *fillers[K, V]) nextID() int32 {
+	f.rounds++
+	return f.rounds%1000 + 1
+}
+
+// batched notes what a batch has done to filler i: loaded v, stored it, or deleted.
+func (f *fillers[K, V]) batched(kind history.Kind, i int, v V, loaded bool) {
+	switch kind {
+	case history.Load:
+		f.expect(i, "LoadBatch", v, loaded)
+	case history.Store:
+		f.present[i] = f.s.values.Decode(v)
+	case history.Delete:
+		f.present[i] = history.Absent
+	}
 }
 
 // remove deletes filler i.
