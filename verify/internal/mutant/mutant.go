@@ -187,7 +187,11 @@ func (m Mutant) Hunt(program string, length time.Duration) (Outcome, error) {
 	case !errors.As(err, &exit):
 		return Outcome{}, err
 	}
-	return Outcome{By: classify(string(out)), Output: string(out)}, nil
+	by := classify(string(out))
+	if by == "" { // killed by somebody, or called in a wrong way
+		return Outcome{}, fmt.Errorf("mutant %q ended without a finding: %w\n%s", m.Name(), err, out)
+	}
+	return Outcome{By: by, Output: string(out)}, nil
 }
 
 // watchdog is how long a history may take. An engine as it is must not be suspected because the machine is busy.
@@ -209,7 +213,8 @@ var crashes = []struct{ pattern, by string }{
 // broken matches what the engine says about itself, with the number of the invariant.
 var broken = regexp.MustCompile(`hushmap: .*\((I[0-9, I]+)\)`)
 
-// classify says what caught the mutant: prey's check, with the invariant if the engine named it; or the Go runtime.
+// classify says what caught the mutant: prey's check, with the invariant if the engine named it; or the Go runtime. It
+// returns "" for an exit that neither explains.
 func classify(output string) string {
 	for line := range strings.Lines(output) {
 		if by, ok := strings.CutPrefix(strings.TrimSpace(line), CaughtMark); ok {
@@ -224,5 +229,5 @@ func classify(output string) string {
 			return c.by
 		}
 	}
-	return "an exit nobody explains"
+	return ""
 }

@@ -257,12 +257,24 @@ var Table = []Mutant{
 `,
 	},
 	{
-		Invariant: "I8", Description: "a bucket is frozen before its entries are in the new table", File: "grow.go",
+		Invariant: "I8", Description: "a bucket is frozen before its entries are in the new table", File: "grow.go", Ordinary: true,
 		Old: `	for ; living != 0; living = swar.Next(living) {
+		s := swar.First(living)
+		e.adopt(b, s, next[s])
+		if invariants {
+			step(stepAdopted)
+		}
+	}
+	b.freezeUnlock()
 `,
 		New: `	b.freezeUnlock()
-	defer e.frozen.Add(1)
 	for ; living != 0; living = swar.Next(living) {
+		s := swar.First(living)
+		e.adopt(b, s, next[s])
+		if invariants {
+			step(stepAdopted)
+		}
+	}
 `,
 	},
 	{
@@ -367,7 +379,7 @@ var Table = []Mutant{
 		More: []Edit{{"internal/stripe/stripe.go", "import (\n", "import (\n	\"runtime\"\n"}},
 	},
 	{
-		Invariant: "fences", Description: "unlocking is no fence", File: "barrier.go", NoStalls: true,
+		Invariant: "fences", Description: "unlocking is no fence", File: "barrier.go", NoStalls: true, On: "int to int",
 		Old: `	b.control.Store(uint64(b.controlLocked() &^ controlLock))
 `,
 		New: `	b.publishControl(b.controlLocked() &^ controlLock)
