@@ -157,18 +157,24 @@ func (a *Arena) Free(hint uint64, r Ref) (look bool) {
 
 // Equal reports whether the key of record r is key.
 func (a *Arena) Equal(r Ref, key string) bool {
-	p, n := a.at(r), len(key)
-	if n > wordwise {
+	p, q, n := a.at(r), unsafe.Pointer(unsafe.StringData(key)), len(key)
+	if n >= long {
 		return field(p) == key
 	}
 	if int(*(*uint8)(p)) != n {
 		return false
 	}
 	p = unsafe.Add(p, shortHeader)
-	if n >= 8 {
-		return equalWords(p, unsafe.Pointer(unsafe.StringData(key)), n)
+	switch {
+	case n > 32:
+		return equalMany(p, q, n)
+	case n > 16:
+		return differ64(p, q, 0)|differ64(p, q, 8)|differ64(p, q, n-16)|differ64(p, q, n-8) == 0
+	case n >= 8:
+		return differ64(p, q, 0)|differ64(p, q, n-8) == 0
+	default:
+		return equalFew(p, q, n)
 	}
-	return equalFew(p, unsafe.Pointer(unsafe.StringData(key)), n)
 }
 
 // WordOf returns the address of the first word of record r, to prefetch.

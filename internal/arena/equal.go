@@ -1,29 +1,32 @@
 package arena
 
-// Comparing short keys without a call. The loads are those of encoding/binary,
-// which are one instruction where the machine can load a word from any address.
+// Comparing keys without a call where they are short, which most are: by words
+// that may overlap, and without a branch that depends on the bytes. The loads are
+// those of encoding/binary, which are one instruction where the machine can load
+// a word from any address. Measured on fresh keys in cache, in ns, this way and
+// as strings: 5 bytes 3.1 and 6.1, 20 bytes 3.5 and 4.8, 40 bytes 4.2 and 5.7.
 
 import (
 	"encoding/binary"
 	"unsafe"
 )
 
-// wordwise is the longest key that is compared here. Longer ones are compared as
-// strings, which costs a call and then goes by 64 bytes. Measured on fresh keys
-// in cache, in ns, this way and as strings: 5 bytes 3.1 and 6.1, 20 bytes 3.5 and
-// 4.8, 40 bytes 4.2 and 5.7, 100 bytes 8.6 and 7.1.
+// wordwise is the longest key that is compared by words; beyond it the string
+// comparison of the runtime, which goes by 64 bytes, is faster: 100 bytes took
+// 8.6 ns by words and 7.1 as strings.
 const wordwise = 64
 
-// equalWords reports whether n >= 8 bytes at p and q are the same. The last
-// word is the last 8 bytes and may overlap the one before.
-func equalWords(p, q unsafe.Pointer, n int) bool {
-	last := n - 8
-	for i := 0; i < last; i += 8 {
-		if load64(p, i) != load64(q, i) {
+// equalMany reports whether n > 8 bytes at p and q are the same.
+func equalMany(p, q unsafe.Pointer, n int) bool {
+	if n > wordwise {
+		return unsafe.String((*byte)(p), n) == unsafe.String((*byte)(q), n)
+	}
+	for i := 0; i < n-8; i += 8 {
+		if differ64(p, q, i) != 0 {
 			return false
 		}
 	}
-	return load64(p, last) == load64(q, last)
+	return differ64(p, q, n-8) == 0
 }
 
 // equalFew reports whether n < 8 bytes at p and q are the same.
@@ -38,6 +41,9 @@ func equalFew(p, q unsafe.Pointer, n int) bool {
 	}
 	return true
 }
+
+// differ64 returns a word that is 0 if the words at p+i and q+i are the same.
+func differ64(p, q unsafe.Pointer, i int) uint64 { return load64(p, i) ^ load64(q, i) }
 
 func load64(p unsafe.Pointer, i int) uint64 {
 	return binary.LittleEndian.Uint64((*[8]byte)(unsafe.Add(p, i))[:])
