@@ -104,7 +104,7 @@ type group[K comparable, V any] struct {
 
 // pipe calls op for every key, in order, when what it needs is near.
 func pipe[K comparable, V any](c *core[K, V], keys []K, op func(i int, rm *readMap[K, V], k nearKey[K, V])) {
-	if rm := c.read.Load(); rm == nil || !rm.far || len(keys) < batchGroup {
+	if rm := c.read.Load(); rm == nil || !rm.far || rm.old != nil || len(keys) < batchGroup {
 		for i := range keys {
 			op(i, nil, nearKey[K, V]{})
 		}
@@ -127,7 +127,7 @@ func pipe[K comparable, V any](c *core[K, V], keys []K, op func(i int, rm *readM
 func (g *group[K, V]) header(c *core[K, V], keys []K, from int) {
 	g.rm, g.keys = nil, keys[min(from, len(keys)):min(from+batchGroup, len(keys))]
 	rm := c.read.Load()
-	if rm == nil || !rm.far {
+	if rm == nil || !rm.far || rm.old != nil {
 		return
 	}
 	if rm.traits.mayPanic || rm.hashed == hashCustom {

@@ -247,6 +247,7 @@ const (
 	hashNone       hashing = iota // see readMap.quick
 	hashWord                      // integers, pointers, channels: hash.Word
 	hashString                    // strings: hash.String
+	hashInterface                 // interfaces without methods: hash.Any
 	hashComparable                // everything else: hash.Comparable
 	hashStable                    // WithStableHash
 	hashCustom                    // WithHasher
@@ -271,6 +272,8 @@ func newTraits[K comparable, V any](s *settings) *traits {
 		tr.hashing = hashWord
 	case hash.StringKind:
 		tr.hashing = hashString
+	case hash.AnyKind:
+		tr.hashing = hashInterface
 	}
 	if tr.stored != inSlot {
 		tr.key = layoutOf(reflect.TypeFor[ref]())

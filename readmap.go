@@ -58,7 +58,6 @@ type readMap[K comparable, V any] struct {
 	table[K, V]                   // the current table
 	old         *evacuation[K, V] // the table before it, while it is being evacuated; else nil
 	quick       hashing           // how keys are hashed if the current table is all there is; hashNone if there is an old one
-	far         bool              // too large for the cache, and all there is: batches ask for its memory ahead
 	length      *stripe.Counter   // entries of both tables
 	checkEvery  uint64            // power of two - 1: insertions of a stripe between two looks at the length
 	reserved    uint64            // buckets that Grow asked for; deletions do not shrink the table below
@@ -145,10 +144,9 @@ func (c *core[K, V]) publish(rm *readMap[K, V]) {
 			rm.checkEvery = every - 1
 		}
 	}
-	rm.quick, rm.far = hashNone, false
+	rm.quick = hashNone
 	if rm.old == nil {
 		rm.quick = rm.hashed
-		rm.far = uintptr(rm.buckets())*bucketSize[K, V]() >= c.options().tuning.farFrom
 	}
 	c.read.Store(rm)
 	if invariants {
@@ -159,6 +157,8 @@ func (c *core[K, V]) publish(rm *readMap[K, V]) {
 // lookup finds key without a lock and without writing shared memory. Most lookups end here, in one look at the home
 // bucket, so it is one function without loops over buckets; whatever it cannot conclude is left to lookupSlow. For
 // records see [Bytes.lookup].
+//
+//go:nocheckptr
 func (c *core[K, V]) lookup(key K) (value V, ok bool) {
 	rm := c.read.Load()
 	if rm == nil {
@@ -168,49 +168,23 @@ func (c *core[K, V]) lookup(key K) (value V, ok bool) {
 	switch quick := rm.quick; {
 	case unsafe.Sizeof(key) == 8 && quick == hashWord:
 		h = hash.Word(*(*uint64)(unsafe.Pointer(&key)), &rm.seed)
-	case stringSized[K]() && rm.inArena():
-		return c.lookupRef(rm, key)
+	case stringSized[K]() && quick == hashString:
+		h = hash.String(stringOf(&key), &rm.seed)
+	case stringSized[K]() && quick == hashInterface:
+		h = hash.Any(anyOf(&key), &rm.seed)
 	case quick == hashNone:
 		return c.lookupSlow(key)
 	default:
 		h = rm.hashAny(key)
 	}
-	b := bucketAt[K, V](rm.base, rm.home(h))
-	state := b.observe()
-	match := swar.Match(b.observeTophash(), tophash(h))
-	if match == 0 && state&(overflowMask|controlMoved) == 0 {
-		runtime.KeepAlive(rm)
-		return value, false
-	}
-	for ; match != 0; match = swar.Next(match) {
-		i := swar.First(match)
-		k := b.loadKey(rm.traits, i)
-		if unsafe.Sizeof(key) > wordSize && !b.unchanged(state) {
-			break // a torn string or interface must not be looked into (I6)
-		}
-		if k == key {
-			if value = b.loadValue(rm.traits, i); b.settled(state) {
-				runtime.KeepAlive(rm)
-				return value, true
-			}
-			break
-		}
-	}
-	runtime.KeepAlive(rm)
-	return c.lookupSlow(key)
-}
-
-// lookupRef is lookup for keys that are in an arena. A ref that matches leads to the whole key, whatever becomes of the
-// slot meanwhile.
-func (c *core[K, V]) lookupRef(rm *readMap[K, V], key K) (value V, ok bool) {
-	if rm.quick == hashNone {
-		return c.lookupSlow(key)
-	}
-	if invariants && rm.stored == byRecord {
+	if invariants && rm.inRecords() {
 		panic("hushmap: records have a lookup of their own")
 	}
-	h := rm.hashAny(key)
-	b := bucketAt[ref, V](rm.base, rm.home(h))
+	inArena := rm.inArena()
+	b := bucketAt[K, V](rm.base, rm.home(h))
+	if inArena {
+		b = (*bucket[K, V])(unsafe.Pointer(bucketAt[ref, V](rm.base, rm.home(h)))) // see table.bucket
+	}
 	state := b.observe()
 	match := swar.Match(b.observeTophash(), tophash(h))
 	if match == 0 && state&(overflowMask|controlMoved) == 0 {
@@ -219,14 +193,28 @@ func (c *core[K, V]) lookupRef(rm *readMap[K, V], key K) (value V, ok bool) {
 	}
 	for ; match != 0; match = swar.Next(match) {
 		i := swar.First(match)
-		r := b.loadKey(rm.traits, i)
-		if r.mayBe(h) && rm.traits.arena.Equal(r.at(), stringOf(&key)) {
-			if value = b.loadValue(rm.traits, i); b.settled(state) {
-				runtime.KeepAlive(rm)
-				return value, true
+		if inArena {
+			// A ref that matches leads to the whole key, whatever becomes of the slot meanwhile.
+			r := b.refs().loadKey(rm.traits, i)
+			if !r.mayBe(h) || !rm.traits.arena.Equal(r.at(), stringOf(&key)) {
+				continue
 			}
-			break
+			value = b.refs().loadValue(rm.traits, i)
+		} else {
+			k := b.loadKey(rm.traits, i)
+			if unsafe.Sizeof(key) > wordSize && !b.unchanged(state) {
+				break // a torn string or interface must not be looked into (I6)
+			}
+			if k != key {
+				continue
+			}
+			value = b.loadValue(rm.traits, i)
 		}
+		if b.settled(state) {
+			runtime.KeepAlive(rm)
+			return value, true
+		}
+		break
 	}
 	runtime.KeepAlive(rm)
 	return c.lookupSlow(key)

@@ -46,6 +46,7 @@ type table[K comparable, V any] struct {
 	shift  uint8 // 64 - log2(number of buckets): home is the hash's top bits
 	hashed hashing
 	stored storage
+	far    bool   // too large for the cache: batches ask for its memory ahead
 	mask   uint64 // number of buckets - 1
 	traits *traits
 	memory *mem.Block // owns the array, unless it is a typed one on the Go heap, which base keeps alive
@@ -58,6 +59,7 @@ func newTable[K comparable, V any](tr *traits, n uint64, seed hash.Seed, tu *tun
 	t := table[K, V]{
 		mask: n - 1, traits: tr, seed: seed,
 		shift: uint8(64 - bits.Len64(n-1)), hashed: tr.hashing, stored: tr.stored,
+		far: uintptr(n)*bucketSize[K, V]() >= tu.farFrom,
 	}
 	switch size := uintptr(n) * bucketSize[K, V](); {
 	case !tr.hasPointers && size >= tu.mapFrom:
@@ -165,8 +167,13 @@ func (t *table[K, V]) home(h uint64) uint64 { return h >> (t.shift & 63) }
 
 // hash returns the key's hash under the table's seed. It panics for an unhashable key.
 func (t *table[K, V]) hash(key K) uint64 {
-	if t.hashed == hashWord && unsafe.Sizeof(key) == 8 {
+	switch {
+	case unsafe.Sizeof(key) == 8 && t.hashed == hashWord:
 		return hash.Word(*(*uint64)(unsafe.Pointer(&key)), &t.seed)
+	case stringSized[K]() && t.hashed == hashString:
+		return hash.String(stringOf(&key), &t.seed)
+	case stringSized[K]() && t.hashed == hashInterface:
+		return hash.Any(anyOf(&key), &t.seed)
 	}
 	return t.hashAny(key)
 }
@@ -178,6 +185,8 @@ func (t *table[K, V]) hashAny(key K) uint64 {
 		return hash.Word(word(key), &t.seed)
 	case hashString:
 		return hash.String(stringOf(&key), &t.seed)
+	case hashInterface:
+		return hash.Any(any(key), &t.seed)
 	case hashComparable:
 		return hash.Comparable(&key, &t.seed)
 	default:

@@ -29,18 +29,6 @@ func BenchmarkWord(b *testing.B) {
 
 func BenchmarkComparable(b *testing.B) {
 	s := NewSeed()
-	b.Run("any(int)", func(b *testing.B) {
-		var k any = 123456
-		for range b.N {
-			sink = Comparable(&k, &s)
-		}
-	})
-	b.Run("any(string20)", func(b *testing.B) {
-		var k any = strings.Repeat("x", 20)
-		for range b.N {
-			sink = Comparable(&k, &s)
-		}
-	})
 	b.Run("struct", func(b *testing.B) {
 		type key struct {
 			a uint64
@@ -53,18 +41,41 @@ func BenchmarkComparable(b *testing.B) {
 	})
 }
 
+// A map needs the hash before it can do anything else, so what counts is latency.
 func BenchmarkString(b *testing.B) {
 	s := NewSeed()
-	for _, n := range []int{8, 20, 100, 4096} {
+	for _, n := range []int{3, 8, 20, 32, 40, 64, 100, 4096} {
 		k := strings.Repeat("x", n)
-		b.Run(fmt.Sprintf("String/%d", n), func(b *testing.B) {
+		for name, h := range map[string]func(string, *Seed) uint64{
+			"String": String, "xxhash": seededXXHash,
+			"Comparable": func(k string, s *Seed) uint64 { return Comparable(&k, s) },
+		} {
+			b.Run(fmt.Sprintf("%s/throughput/%d", name, n), func(b *testing.B) {
+				for range b.N {
+					sink = h(k, &s)
+				}
+			})
+			b.Run(fmt.Sprintf("%s/latency/%d", name, n), func(b *testing.B) {
+				keys := [2]string{k, strings.Repeat("y", n)}
+				for range b.N {
+					sink = h(keys[sink&1], &s)
+				}
+			})
+		}
+	}
+}
+
+func BenchmarkAny(b *testing.B) {
+	s := NewSeed()
+	for name, k := range map[string]any{"int": 123456, "string": strings.Repeat("x", 20), "bool": true} {
+		b.Run("Any/"+name, func(b *testing.B) {
 			for range b.N {
-				sink = String(k, &s)
+				sink = Any(k, &s)
 			}
 		})
-		b.Run(fmt.Sprintf("xxhash/%d", n), func(b *testing.B) {
+		b.Run("Comparable/"+name, func(b *testing.B) {
 			for range b.N {
-				sink = seededXXHash(k, &s)
+				sink = Comparable(&k, &s)
 			}
 		})
 	}

@@ -9,30 +9,27 @@ import (
 	"hash/maphash"
 	"math/bits"
 	"math/rand/v2"
-	"reflect"
 	"unsafe"
-
-	"github.com/cespare/xxhash/v2"
-	"golang.org/x/sys/cpu"
 )
 
 // Seed selects one function out of a large family. Never compare hashes that
 // were made under different seeds.
 type Seed struct {
-	A, B uint64       // for Word, Mix and the stable hashers; B is odd
-	M    maphash.Seed // for Comparable and String
+	A, B uint64       // for Word, Mix, String and the stable hashers; B is odd
+	C, D uint64       // for String
+	M    maphash.Seed // for Comparable, and String where strings are long
 }
 
 // NewSeed returns a random seed. The top-level functions of math/rand/v2 are
 // ChaCha8, seeded by the operating system, so seeds cannot be guessed from
 // each other.
 func NewSeed() Seed {
-	return Seed{A: rand.Uint64(), B: rand.Uint64() | 1, M: maphash.MakeSeed()}
+	return Seed{A: rand.Uint64(), B: rand.Uint64() | 1, C: rand.Uint64(), D: rand.Uint64(), M: maphash.MakeSeed()}
 }
 
 // StableSeed returns the seed that is the same in every process: A and B are
 // the first 128 bits of the fraction of pi. M is valid but random; the stable
-// hashers do not use it.
+// hashers use neither it nor C and D.
 func StableSeed() Seed {
 	return Seed{A: 0x243f6a8885a308d3, B: 0x13198a2e03707345, M: maphash.MakeSeed()}
 }
@@ -74,36 +71,34 @@ func Mix(h uint64, s *Seed) uint64 {
 // type of a key cannot be hashed, Comparable panics with the runtime.Error that
 // sync.Map panics with. Neither *k nor anything it refers to escapes.
 func Comparable[K comparable](k *K, s *Seed) uint64 {
-	p := noEscape(unsafe.Pointer(k))
-	if !hasAES && reflect.TypeFor[K]().Kind() == reflect.String {
-		return seededXXHash(*(*string)(p), s)
+	return maphash.Comparable(s.M, *(*K)(noEscape(unsafe.Pointer(k))))
+}
+
+// Any hashes an interface value as Comparable does, but keys of the most usual
+// dynamic types without a detour. Keys of several types that hold the same
+// number share a hash; few maps have such keys.
+func Any(k any, s *Seed) uint64 {
+	switch k := k.(type) {
+	case string:
+		return String(k, s)
+	case int:
+		return Word(uint64(k), s)
+	case uint64:
+		return Word(k, s)
+	case int64:
+		return Word(uint64(k), s)
+	case int32:
+		return Word(uint64(k), s)
+	case uint32:
+		return Word(uint64(k), s)
 	}
-	return maphash.Comparable(s.M, *(*K)(p))
+	return Comparable(&k, s)
 }
 
 // Custom returns what a user's function says of *k under the seed. Neither *k nor anything it refers to escapes, so
 // the function must not keep its argument.
 func Custom[K comparable](f func(key K, seed uint64) uint64, k *K, s *Seed) uint64 {
 	return f(*(*K)(noEscape(unsafe.Pointer(k))), s.A)
-}
-
-// String hashes str as Comparable does, if K is of kind string.
-func String(str string, s *Seed) uint64 {
-	return Comparable(&str, s)
-}
-
-// hasAES says whether the runtime's hash, which is what maphash uses, works
-// with the CPU's AES instructions. The conditions are those of the runtime.
-// Changed by tests only.
-var hasAES = cpu.X86.HasAES && cpu.X86.HasSSSE3 && cpu.X86.HasSSE41 || cpu.ARM64.HasAES
-
-// seededXXHash mixes the seed in before the string. Mixing it in afterwards would
-// be faster, but whoever knows two strings that collide in plain XXH64 would know
-// that they collide in every process. Its state stays on the stack.
-func seededXXHash(str string, s *Seed) uint64 {
-	d := xxhash.NewWithSeed(s.A)
-	_, _ = d.WriteString(str)
-	return d.Sum64()
 }
 
 // noEscape returns p, hiding from the compiler that the result points to the

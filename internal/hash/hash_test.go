@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestSeedIsThreeWords(t *testing.T) {
-	assert.EqualValues(t, 24, unsafe.Sizeof(Seed{}))
+func TestSeedIsFiveWords(t *testing.T) {
+	assert.EqualValues(t, 40, unsafe.Sizeof(Seed{}))
 }
 
 // clone returns an equal string in other memory.
@@ -68,29 +68,30 @@ func withoutAES(f func()) {
 	f()
 }
 
-func TestStringIsComparable(t *testing.T) {
+func TestAnyAgreesWithEquality(t *testing.T) {
 	type name string
-	check := func() {
-		s := NewSeed()
-		seen := make(map[uint64]int)
-		for n := range 300 {
-			str := strings.Repeat("x", n)
-			h := String(str, &s)
-			named := name(str)
-			assert.Equal(t, h, String(clone(str), &s))
-			assert.Equal(t, h, Comparable(&str, &s))
-			assert.Equal(t, h, Comparable(&named, &s))
-			seen[h]++
+	s := NewSeed()
+	p := new(int)
+	for _, k := range []any{
+		nil, 1, -1, int8(1), int16(1), int32(-1), int64(-1), uint(1), uint8(1), uint32(1), uint64(1), true, 'x', 1.5,
+		"hushmap", "", name("hushmap"), p, struct{ a, b any }{1, "a"}, [2]any{1, "a"}, stringer(5),
+	} {
+		other := k
+		if str, ok := k.(string); ok {
+			other = clone(str)
 		}
-		assert.Len(t, seen, 300)
+		require.True(t, k == other)
+		assert.Equal(t, Any(k, &s), Any(other, &s), "%T %v", k, k)
 	}
-	check()
-	withoutAES(func() {
-		check()
-		s := NewSeed()
-		assert.Equal(t, seededXXHash("x", &s), String("x", &s), "took effect")
-		assert.NotEqual(t, String("x", &Seed{A: 1}), String("x", &Seed{A: 2}), "seeded")
-	})
+	assert.Equal(t, Any(0.0, &s), Any(math.Copysign(0, -1), &s))
+	seen := make(map[uint64]any)
+	for i := range 1000 {
+		for _, k := range []any{int64(-i - 1), fmt.Sprint(i), float64(i) + 0.5, [1]int{i}, name(fmt.Sprint(i)), uint16(i)} {
+			require.NotContains(t, seen, Any(k, &s), "%T %v", k, k)
+			seen[Any(k, &s)] = k
+		}
+	}
+	assert.NotEqual(t, Any(math.NaN(), &s), Any(math.NaN(), &s), "or all would pile up")
 }
 
 func TestUnhashableKeysPanicLikeSyncMap(t *testing.T) {
@@ -102,6 +103,7 @@ func TestUnhashableKeysPanicLikeSyncMap(t *testing.T) {
 		require.NotNil(t, want)
 		for name, f := range map[string]func(){
 			"Comparable": func() { Comparable(&k, &s) },
+			"Any":        func() { Any(k, &s) },
 			"stable":     func() { stable.Sum(unsafe.Pointer(&k), &s) },
 		} {
 			got := panicOf(f)
@@ -126,7 +128,7 @@ func TestHashingAllocatesNothing(t *testing.T) {
 	}
 	s := NewSeed()
 	n := 123456
-	str := clone("a string key of some length")
+	str, long := clone("a string key of some length"), strings.Repeat("x", 200)
 	iface, strc := must[any](t), must[key](t)
 	for name, f := range map[string]func(){
 		// Boxing happens inside: if the key escaped, it would be on the heap.
@@ -135,6 +137,10 @@ func TestHashingAllocatesNothing(t *testing.T) {
 		"any(struct)":     func() { k := any(key{n, str, [3]uint64{}}); sink = Comparable(&k, &s) },
 		"string":          func() { k := str; sink = Comparable(&k, &s) },
 		"String":          func() { sink = String(str, &s) },
+		"String, long":    func() { sink = String(long, &s) },
+		"Any(int)":        func() { sink = Any(n, &s) },
+		"Any(string)":     func() { sink = Any(str, &s) },
+		"Any(struct)":     func() { sink = Any(key{n, str, [3]uint64{}}, &s) },
 		"bytes as string": func() { b := [5]byte{byte(n)}; sink = String(string(b[:]), &s) },
 		"struct":          func() { k := key{n, str, [3]uint64{}}; sink = Comparable(&k, &s) },
 		"pointer":         func() { var x int; k := &x; sink = Comparable(&k, &s) },

@@ -11,6 +11,8 @@ const (
 	WordKind Kind = iota
 	// StringKind is for types of kind string.
 	StringKind
+	// AnyKind is for interface types without methods.
+	AnyKind
 	// OtherKind is for all others.
 	OtherKind
 )
@@ -25,9 +27,12 @@ func KindOf(t reflect.Type) Kind {
 		return WordKind
 	case reflect.String:
 		return StringKind
-	default:
-		return OtherKind
+	case reflect.Interface:
+		if t.NumMethod() == 0 {
+			return AnyKind
+		}
 	}
+	return OtherKind
 }
 
 // MayBeIrreflexive reports whether t has values that are not equal to

@@ -15,6 +15,7 @@ type (
 	namedInt    int32
 	namedString string
 	namedPtr    *int
+	namedAny    any
 )
 
 func TestKinds(t *testing.T) {
@@ -42,7 +43,8 @@ func TestKinds(t *testing.T) {
 		{typeOf[float64](), OtherKind, true, false},
 		{typeOf[complex64](), OtherKind, true, false},
 		{typeOf[complex128](), OtherKind, true, false},
-		{typeOf[any](), OtherKind, true, true},
+		{typeOf[any](), AnyKind, true, true},
+		{typeOf[namedAny](), AnyKind, true, true},
 		{typeOf[fmt.Stringer](), OtherKind, true, true},
 		{typeOf[struct{}](), OtherKind, false, false},
 		{typeOf[struct{ a int }](), OtherKind, false, false},

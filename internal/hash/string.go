@@ -1,0 +1,82 @@
+package hash
+
+// How strings are hashed: a few multiplications for the short ones, which most
+// keys are, and the CPU's AES instructions for the long ones.
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"unsafe"
+
+	"github.com/cespare/xxhash/v2"
+	"golang.org/x/sys/cpu"
+)
+
+// wordwise is the longest string that String hashes by itself.
+const wordwise = 64
+
+// String hashes str. Its bytes are read as pairs of words, the last of which may
+// overlap; each pair becomes the product of its words, each hidden by a secret of
+// its own or by what came before, with the halves folded together. The length
+// tells strings with the same words apart ("aaaaaaaa" and "aaaaaaaaa"). Word then
+// makes both ends good.
+//
+// The construction is that of wyhash, by Wang Yi, which Go's runtime uses where
+// there are no AES instructions.
+func String(str string, s *Seed) uint64 {
+	p, n := unsafe.Pointer(unsafe.StringData(str)), len(str)
+	var a, b uint64
+	switch {
+	case n > wordwise:
+		return long(str, s)
+	case n > 16:
+		h := fold(load64(p, 0)^s.A, load64(p, 8)^s.C)
+		for i := 16; i < n-16; i += 16 {
+			h = fold(load64(p, i)^s.A, load64(p, i+8)^h)
+		}
+		return Word(h^fold(load64(p, n-16)^s.D, load64(p, n-8)^s.B)^uint64(n), s)
+	case n >= 8:
+		a, b = load64(p, 0), load64(p, n-8)
+	case n >= 4:
+		a, b = load32(p, 0), load32(p, n-4)
+	case n > 0:
+		a = uint64(*(*byte)(p)) | uint64(*(*byte)(unsafe.Add(p, n/2)))<<8 | uint64(*(*byte)(unsafe.Add(p, n-1)))<<16
+	}
+	return Word(fold(a^s.A, b^s.C)^uint64(n), s)
+}
+
+// fold multiplies to 128 bits and xors the halves.
+func fold(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a, b)
+	return hi ^ lo
+}
+
+func load64(p unsafe.Pointer, i int) uint64 {
+	return binary.LittleEndian.Uint64((*[8]byte)(unsafe.Add(p, i))[:])
+}
+
+func load32(p unsafe.Pointer, i int) uint64 {
+	return uint64(binary.LittleEndian.Uint32((*[4]byte)(unsafe.Add(p, i))[:]))
+}
+
+// long hashes strings of more than wordwise bytes.
+func long(str string, s *Seed) uint64 {
+	if !hasAES {
+		return seededXXHash(str, s)
+	}
+	return Comparable(&str, s)
+}
+
+// hasAES says whether the runtime's hash, which is what maphash uses, works
+// with the CPU's AES instructions. The conditions are those of the runtime.
+// Changed by tests only.
+var hasAES = cpu.X86.HasAES && cpu.X86.HasSSSE3 && cpu.X86.HasSSE41 || cpu.ARM64.HasAES
+
+// seededXXHash mixes the seed in before the string. Mixing it in afterwards would
+// be faster, but whoever knows two strings that collide in plain XXH64 would know
+// that they collide in every process. Its state stays on the stack.
+func seededXXHash(str string, s *Seed) uint64 {
+	d := xxhash.NewWithSeed(s.A)
+	_, _ = d.WriteString(str)
+	return d.Sum64()
+}
