@@ -29,6 +29,7 @@ const checkSlack = 16
 type evacuation[K comparable, V any] struct {
 	table[K, V]             // the old table; immutable
 	to          table[K, V] // the new table; immutable
+	doubles     bool        // bucket i splits into buckets 2i and 2i+1 of the new table; immutable
 	_           cacheline.Pad
 	cursor      atomic.Uint64 // buckets claimed by helpers; past the end the claims start over
 	_           cacheline.Pad
@@ -60,6 +61,9 @@ func (e *evacuation[K, V]) evacuate(i uint64, wait bool) {
 	}
 	var next [bucketSlots]nextPlace
 	living := e.prepareLocked(i, &next)
+	if e.doubles {
+		living = e.adoptPair(i, living, &next)
+	}
 	for ; living != 0; living = swar.Next(living) {
 		s := swar.First(living)
 		e.adopt(b, s, next[s])
@@ -115,16 +119,52 @@ func (e *evacuation[K, V]) rehash(i uint64, s int, th uint8) uint64 {
 	return e.to.hash(key)
 }
 
-// adopt inserts the entry in slot s of old bucket b into the new table, which has none for its key (I9).
-func (e *evacuation[K, V]) adopt(b *bucket[K, V], s int, next nextPlace) {
-	var key K
+// adoptPair inserts those of the living entries of old bucket i into the new table whose home there, one of the two that
+// the bucket splits into, has room. It returns the others. All take two locks, in ascending order (I2), where each would
+// take one.
+func (e *evacuation[K, V]) adoptPair(i, living uint64, next *[bucketSlots]nextPlace) (others uint64) {
+	from, first := e.bucket(i), 2*i
+	pair := [2]*bucket[K, V]{e.to.bucket(first), e.to.bucket(first + 1)}
+	if !pair[0].lock() || !pair[1].lock() {
+		panic("hushmap: corrupted: a bucket was evacuated before the table before it")
+	}
+	for f := living; f != 0; f = swar.Next(f) {
+		s := swar.First(f)
+		which := e.to.home(next[s].hash) - first
+		if which > 1 || swar.Empty(pair[which].tophashLocked()) == 0 {
+			others |= f & -f
+			continue
+		}
+		key, value := e.entry(from, s)
+		th := tophash(next[s].hash)
+		if e.traits.irreflexive && key != key {
+			th = 1
+		}
+		p := place[K, V]{ref: next[s].ref}
+		e.to.insertAtLocked(&p, first+which, swar.First(swar.Empty(pair[which].tophashLocked())), th, key, value)
+		if invariants {
+			step(stepAdopted)
+		}
+	}
+	pair[1].release()
+	pair[0].release()
+	return others
+}
+
+// entry returns what the slot s of old bucket b holds, but for what lies in the arena.
+func (e *evacuation[K, V]) entry(b *bucket[K, V], s int) (key K, value V) {
 	if !e.inArena() {
 		key = e.loadKey(b, s)
 	}
-	var value V
 	if !e.inRecords() {
 		value = e.loadValue(b, s)
 	}
+	return key, value
+}
+
+// adopt inserts the entry in slot s of old bucket b into the new table, which has none for its key (I9).
+func (e *evacuation[K, V]) adopt(b *bucket[K, V], s int, next nextPlace) {
+	key, value := e.entry(b, s)
 	for n := 0; ; n++ {
 		home := e.to.home(next.hash)
 		p := place[K, V]{hash: next.hash, home: home, bucket: home, slot: -1, ref: next.ref}

@@ -46,8 +46,10 @@ const (
 	// compactFraction: Compact leaves an arena of which less than one part in so many is dead.
 	compactFraction = 16
 
-	// readerHelps is how many lookups, on average, make one evacuate a bucket while a table grows.
-	readerHelps = 32
+	// readerHelps is how many lookups, on average, make one evacuate a bucket while a table grows. Lookups take several
+	// times as long until it has ended: with 8 instead of 32 the first hundred milliseconds of lookups after 100 000
+	// insertions took 0.6 of the time.
+	readerHelps = 8
 
 	// outgrownHelps is how many buckets a writer evacuates that finds the new table past its limit already.
 	outgrownHelps = 128
@@ -379,7 +381,7 @@ func (c *core[K, V]) resizeLocked(rm *readMap[K, V], n uint64, seed hash.Seed, t
 		return nil
 	}
 	next := &readMap[K, V]{
-		table: to, old: &evacuation[K, V]{table: rm.table, to: to},
+		table: to, old: &evacuation[K, V]{table: rm.table, to: to, doubles: n == 2*rm.buckets() && seed == rm.seed},
 		length: rm.length, reserved: rm.reserved,
 	}
 	if n > rm.buckets() && n > rm.reserved || n < rm.buckets() && n < rm.reserved {
