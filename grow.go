@@ -35,18 +35,48 @@ type evacuation[K comparable, V any] struct {
 	_           cacheline.Pad
 	frozen      atomic.Uint64 // buckets frozen so far
 	_           cacheline.Pad
-	crowded     atomic.Bool // set by writers: both tables together exceed the new one's limit; never cleared
+	crowded     atomic.Bool  // larger new table: both together exceed its limit; set by writers, never cleared
+	room        atomic.Int64 // any other: slots it has left for insertions before the old one is empty; written by everybody
 }
 
 // done reports whether every bucket is frozen. Then the new table owns all keys.
 func (e *evacuation[K, V]) done() bool { return e.frozen.Load() == e.buckets() }
 
 // fits reports whether a table of n buckets takes the entries of one of old buckets however writers race with their
-// evacuation, so that adopt always finds a free slot: length entries, one insertion in flight per bucket of either
-// table, and the few between two looks at the length. A table twice as large always does, as insertions stop at its
-// limit (crowded).
+// evacuation, so that adopt always finds a free slot. A table twice as large always does, as insertions stop at its
+// limit. Any other counts the insertions that it admits, and must have room for as many as there are writes while
+// writers evacuate four buckets each: what came after those would have to wait.
 func fits(length int, old, n uint64) bool {
-	return n > old || uint64(length)+old+n+n*slotLimit/checkSlack <= n*bucketSlots
+	return n > old || roomAfter(length, old, n) >= int64(old/4)
+}
+
+// roomAfter returns how many free slots a table of n buckets has left when it has taken the entries of one of old
+// buckets: the length entries that were counted, and of every bucket one that was being inserted meanwhile.
+func roomAfter(length int, old, n uint64) int64 {
+	return int64(n*bucketSlots) - int64(length) - int64(old)
+}
+
+// grows reports whether the new table is larger.
+func (e *evacuation[K, V]) grows() bool { return e.to.mask > e.mask }
+
+// admits reports whether an insertion may put its entry into the new table, where its home bucket is locked. If it
+// does not in the end, it vacates the slot that it was promised.
+func (e *evacuation[K, V]) admits() bool {
+	if e.grows() {
+		return !e.crowded.Load() || e.done()
+	}
+	if e.room.Add(-1) >= 0 || e.done() {
+		return true
+	}
+	e.vacate()
+	return false
+}
+
+// vacate notes that a slot of the new table, taken or promised, is free. Once the old table is empty that means nothing.
+func (e *evacuation[K, V]) vacate() {
+	if !e.grows() {
+		e.room.Add(1)
+	}
 }
 
 // evacuate moves the entries of old bucket i, if nobody has yet. It waits for the bucket's lock if wait is set, else

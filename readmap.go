@@ -292,8 +292,10 @@ func (c *core[K, V]) finish(rm *readMap[K, V]) {
 
 // outgrown makes room: it starts a growth, or if one is under way already, does a larger part of it.
 func (c *core[K, V]) outgrown(rm *readMap[K, V]) {
-	if rm.old != nil {
-		rm.old.crowded.Store(true)
+	if e := rm.old; e != nil {
+		if e.grows() {
+			e.crowded.Store(true)
+		}
 		c.helpOld(rm, outgrownHelps, true)
 		return
 	}
@@ -376,14 +378,11 @@ func (c *core[K, V]) resizeLocked(rm *readMap[K, V], n uint64, seed hash.Seed, t
 	if !fits(rm.length.Len(), rm.buckets(), n) {
 		return nil
 	}
-	to := c.newTable(tr, n, seed)
-	if n <= rm.buckets() && !c.seal(rm, n) {
+	old := &evacuation[K, V]{table: rm.table, to: c.newTable(tr, n, seed), doubles: n == 2*rm.buckets() && seed == rm.seed}
+	if !old.grows() && !c.seal(rm, old) {
 		return nil
 	}
-	next := &readMap[K, V]{
-		table: to, old: &evacuation[K, V]{table: rm.table, to: to, doubles: n == 2*rm.buckets() && seed == rm.seed},
-		length: rm.length, reserved: rm.reserved,
-	}
+	next := &readMap[K, V]{table: old.to, old: old, length: rm.length, reserved: rm.reserved}
 	if n > rm.buckets() && n > rm.reserved || n < rm.buckets() && n < rm.reserved {
 		next.reserved = 0 // the room was used, or Compact takes it back
 	}
@@ -400,14 +399,16 @@ func (c *core[K, V]) resizeLocked(rm *readMap[K, V], n uint64, seed hash.Seed, t
 	return next
 }
 
-// seal holds up insertions and reports whether the entries still fit n buckets. Only those that hold a home bucket's
-// lock by then can add to them, which fits allows for: without it, a writer that decides to shrink and then loses its
-// thread for a while would move more entries into the smaller table than it has slots. On false all is as before.
-func (c *core[K, V]) seal(rm *readMap[K, V], n uint64) bool {
+// seal holds up insertions and reports whether the entries still fit the new table of e, which then knows how many more
+// it takes. Only those that hold a home bucket's lock by then can add to them, which roomAfter allows for: without it,
+// a writer that decides to shrink and then loses its thread for a while would move more entries into the smaller table
+// than it has slots. On false all is as before.
+func (c *core[K, V]) seal(rm *readMap[K, V], e *evacuation[K, V]) bool {
 	sealed := *rm
 	sealed.sealed = true
 	c.publish(&sealed)
-	if fits(rm.length.Len(), rm.buckets(), n) {
+	if length := rm.length.Len(); fits(length, e.buckets(), e.to.buckets()) {
+		e.room.Store(roomAfter(length, e.buckets(), e.to.buckets()))
 		return true
 	}
 	opened := *rm

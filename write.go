@@ -51,13 +51,13 @@ func (c *core[K, V]) prepare(rm *readMap[K, V], key K) {
 
 // insertUnlock inserts an entry at an absent place and releases its locks. On false the caller starts again: the
 // place was disturbed, or insertions must wait until a smaller table is decided on (sealed) or the old one is empty
-// (crowded). A stale read map may be followed by a sealed one.
+// (admits). A stale read map may be followed by a sealed one.
 func (c *core[K, V]) insertUnlock(rm *readMap[K, V], p *place[K, V], key K, value V) bool {
 	if c.read.Load() != rm || rm.sealed {
 		rm.release(p)
 		return false
 	}
-	if e := rm.old; e != nil && e.crowded.Load() && !e.done() {
+	if e := rm.old; e != nil && !e.admits() {
 		rm.release(p)
 		c.helpOld(rm, outgrownHelps, false)
 		return false
@@ -67,6 +67,9 @@ func (c *core[K, V]) insertUnlock(rm *readMap[K, V], p *place[K, V], key K, valu
 	}
 	in, distance := rm.insertLocked(p, key, value)
 	if in != inserted {
+		if rm.old != nil {
+			rm.old.vacate()
+		}
 		if rm.inArena() {
 			rm.traits.arena.Free(here(), p.ref.at())
 		}
@@ -86,11 +89,15 @@ func (c *core[K, V]) insertUnlock(rm *readMap[K, V], p *place[K, V], key K, valu
 	return true
 }
 
-// keepKey copies a new entry's key, or key and value, to the arena. If that is full it panics, with the place unlocked.
+// keepKey copies a new entry's key, or key and value, to the arena. If that is full it panics, with the place unlocked and
+// the slot vacated that an insertion was promised.
 func (rm *readMap[K, V]) keepKey(p *place[K, V], key K, value V) {
 	kept := false
 	defer func() {
 		if !kept {
+			if p.slot < 0 && rm.old != nil {
+				rm.old.vacate()
+			}
 			rm.release(p)
 		}
 	}()
@@ -111,6 +118,9 @@ func (c *core[K, V]) removeUnlock(rm *readMap[K, V], p *place[K, V]) {
 		c.discard(rm, dead)
 	} else {
 		rm.removeUnlock(p)
+	}
+	if rm.old != nil {
+		rm.old.vacate()
 	}
 	if n&rm.checkEvery == 0 {
 		c.shrink(rm)

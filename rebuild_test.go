@@ -1,0 +1,124 @@
+package hushmap
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// rbFill makes a map of string keys whose table is as full as a table gets before it grows.
+func rbFill(t *testing.T, buckets int, opts ...Option) *Map[string, int] {
+	t.Helper()
+	m := New[string, int](opts...)
+	n := buckets * slotLimit
+	for i := range n {
+		m.Store(fmt.Sprint("key ", i), i)
+	}
+	m.core.settle()
+	s := m.Stats()
+	require.Equal(t, []int{buckets, n}, []int{s.Buckets, s.Entries})
+	return m
+}
+
+// A table at its limit can be rebuilt at its size, so that dead bytes do not double it.
+func TestFullTableIsRebuiltAtItsSize(t *testing.T) {
+	for _, buckets := range []int{minBuckets, 16, 256} {
+		for name, tune := range map[string]func(*tuning){"default": func(*tuning) {}, "one bucket at a time": ftOneBucket} {
+			t.Run(fmt.Sprint(buckets, " ", name), func(t *testing.T) {
+				m := rbFill(t, buckets, withTuning(tune))
+				before := m.core.settle().traits.arena
+				require.True(t, m.core.resizeAnd(m.core.settle(), uint64(buckets), true))
+				for i := range buckets { // replaced while it goes on
+					m.Delete(fmt.Sprint("key ", i))
+					m.Store(fmt.Sprint("new ", i), i)
+				}
+				after := m.core.settle().traits.arena
+				assert.NotSame(t, before, after)
+				s := m.Stats()
+				assert.Equal(t, buckets, s.Buckets)
+				assert.EqualValues(t, 1, s.Rebuilds)
+				for i := range buckets * slotLimit {
+					v, ok := m.Load(fmt.Sprint("key ", i))
+					require.Equal(t, i >= buckets, ok)
+					require.True(t, !ok || v == i)
+				}
+				require.Equal(t, buckets*slotLimit, m.Len())
+				require.NoError(t, m.Verify())
+			})
+		}
+	}
+}
+
+// "insert loops or stalls when few slots are free" (haxmap#14, haxmap#2): an evacuator that has an old bucket locked
+// loses its thread, and others insert into the new table, which is no larger. They stop before they use up the slots
+// that the evacuator needs, go on when there are deletions, and end when it does.
+func TestInsertionsLeaveRoomForAnEvacuatorInATableOfTheSameSize(t *testing.T) {
+	const buckets, goroutines = 128, 3
+	ftWatch(t, func() {
+		m := rbFill(t, buckets, withTuning(ftOneBucket))
+		require.True(t, m.core.resizeAnd(m.core.settle(), buckets, true))
+		e := m.core.read.Load().old
+		require.False(t, e.grows())
+		room := e.room.Load()
+		require.EqualValues(t, buckets, room, "8 slots a bucket, less 6 entries and one that was under way")
+		held := e.bucket(buckets / 2)
+		require.True(t, held.lock())
+
+		// Keys whose path does not come by there.
+		var keys []string
+		for i := 0; len(keys) < 2*buckets; i++ {
+			k := fmt.Sprint("new ", i)
+			if home := e.home(e.hash(k)); home > buckets/2 || home < buckets/4 {
+				keys = append(keys, k)
+			}
+		}
+		var next atomic.Int64
+		var wg sync.WaitGroup
+		for range goroutines {
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				for {
+					i := int(next.Add(1)) - 1
+					if i >= len(keys) {
+						return
+					}
+					m.Store(keys[i], i)
+				}
+			}()
+		}
+		stops := func() { // one that has inserted may wait for the evacuator still
+			t.Helper()
+			full := buckets*slotLimit + int(room)
+			for m.Len() != full {
+				time.Sleep(time.Millisecond)
+			}
+			time.Sleep(20 * time.Millisecond)
+			assert.Equal(t, full, m.Len())
+			assert.False(t, e.done())
+		}
+		stops()
+		deleted := 0
+		for i := 0; deleted < 10; i++ {
+			k := fmt.Sprint("key ", i)
+			home := e.home(e.hash(k))
+			if home > buckets/2 || home < buckets/4 {
+				m.Delete(k)
+				deleted++
+			}
+		}
+		stops()
+		assert.Equal(t, buckets-1, int(e.frozen.Load()))
+
+		held.release()
+		wg.Wait()
+		assert.Equal(t, buckets*slotLimit+len(keys)-deleted, m.Len())
+		assert.Equal(t, 2*buckets, int(m.core.settle().buckets()), "it grows when the old table is empty")
+		require.NoError(t, m.Verify())
+	})
+}
