@@ -116,7 +116,7 @@ func mtTestAllocs[K, V comparable](t *testing.T, key func(int) K, value func(int
 			})
 			if strings.Contains(c.name, "new key") || c.name == "Delete and Store" {
 				chunks = mtChunks(&m.core) - chunks
-				require.LessOrEqual(t, chunks, 1, "chunks for %d keys as many bytes as there are already", mtAllocKeys)
+				require.LessOrEqual(t, chunks, 16, "chunks for %d keys as many bytes as there are already", mtAllocKeys)
 				assert.LessOrEqual(t, allocs, uint64(mtObjectsPerChunk*chunks), "objects allocated by %d times %s", mtAllocKeys, c.name)
 				continue
 			}
@@ -165,7 +165,7 @@ func TestNewStringKeysAllocateOnlyChunks(t *testing.T) {
 	})
 	chunks := mtChunks(&m.core)
 	require.Zero(t, m.Stats().Growths)
-	assert.Less(t, chunks, 20, "chunks of up to 256 KiB for %d KiB", n*record>>10)
+	assert.Less(t, chunks, 100, "chunks of up to an eighth for %d KiB", n*record>>10)
 	assert.LessOrEqual(t, objects, uint64(mtObjectsPerChunk*chunks+10), "the runtime itself allocates a few")
 	assert.Less(t, bytes, uint64(n*record*3/2+32<<10))
 

@@ -965,7 +965,7 @@ func TestBytesAllocateOnlyChunks(t *testing.T) {
 				mtSinkBool = m.Delete(k)
 			}
 		})
-		assert.Less(t, objects, uint64(n/50), "%s: deleting %d keys, which shrinks the table", name, 2*n)
+		assert.Less(t, objects, uint64(n/25), "%s: deleting %d keys, which shrinks the table", name, 2*n)
 		runtime.KeepAlive(m)
 	}
 }

@@ -50,7 +50,7 @@ type tuning struct {
 // buckets). atOnce: less work than a few writers' chunks. farFrom: smaller
 // tables are in the cache, and batches of 100 thousand entries took half as long again with prefetches as without. waste:
 // what an arena leaves unused at the end of its chunks anyway.
-var defaultTuning = tuning{chunk: 16, atOnce: 16, mapFrom: mem.MapThreshold, farFrom: 8 << 20, waste: 64 << 10}
+var defaultTuning = tuning{chunk: 16, atOnce: 16, mapFrom: mem.MapThreshold, farFrom: 8 << 20, waste: 4 << 10}
 
 // WithCapacity makes the first table large enough for n entries, so that filling a map of known size never grows
 // it. It is also the size below which deletions do not shrink the table; [Map.Compact] and [Map.Clear] go below it.

@@ -306,24 +306,42 @@ func (c *core[K, V]) outgrown(rm *readMap[K, V]) {
 
 // recycle starts to move the keys to a fresh arena if too many bytes in theirs are dead.
 func (c *core[K, V]) recycle(rm *readMap[K, V]) {
-	if rm.old != nil || !c.wasteful(rm) {
+	if rm.old != nil || !c.wasteful(rm, rm.buckets()) {
 		return
 	}
-	n := rm.buckets()
-	if !fits(rm.length.Len(), n, n) {
-		n *= 2
-	}
-	c.resize(rm, n)
+	c.resizeAnd(rm, c.rebuiltSize(rm), true)
 }
 
-// wasteful reports whether an arena's dead bytes are more than 3/8 of the living ones. While the living ones are being
-// copied there are 1 3/8 + 1 times as many bytes as live, and the keys that come meanwhile.
-func (c *core[K, V]) wasteful(rm *readMap[K, V]) bool {
+// rebuiltSize returns how many buckets rm's table is to have when it is rebuilt: as many as now, but if its entries are so
+// far over the limit that they would not fit again, what they are about to get anyway.
+func (c *core[K, V]) rebuiltSize(rm *readMap[K, V]) uint64 {
+	if n := rm.buckets(); fits(rm.length.Len(), n, n) {
+		return n
+	}
+	return rm.buckets() * 2
+}
+
+// wasteful reports whether so much of an arena is dead that the living records had better be copied when the entries move
+// to a table of n buckets. While they are there are two tables and two arenas, which are to take no more than 2.5 times
+// the bytes of one table and the living records. That leaves half of these for dead ones, less the chunks that come next,
+// and the records that come meanwhile: with 0.4 instead of 0.35 it was 2.52 times, with 3/8 of the living records dead
+// and no regard to table and chunks between 2.0 and 2.8, and twice as many records copied. In the upper half of the
+// address space the table does not count, as it is no reason to be short of that.
+func (c *core[K, V]) wasteful(rm *readMap[K, V], n uint64) bool {
 	if !rm.inArena() {
 		return false
 	}
 	u := rm.traits.arena.Usage()
-	return u.Dead >= c.options().tuning.waste && u.Dead*8 > (u.Used-u.Dead)*3
+	if u.Dead < c.options().tuning.waste {
+		return false
+	}
+	table := n * uint64(bucketSize[K, V]())
+	next, full := rm.traits.arena.Ahead()
+	if full > 0.5 {
+		table = 0
+	}
+	living := float64(u.Allocated) * float64(u.Used-u.Dead) / float64(u.Used)
+	return float64(u.Allocated+next) > 1.35*living+0.5*float64(table)
 }
 
 // shrink starts to move the entries into a quarter of the table, or what may not be gone below, if they are few.
@@ -339,7 +357,7 @@ func (c *core[K, V]) shrink(rm *readMap[K, V]) {
 // resize starts to move the entries of rm into a new table of n buckets, and to a new arena if much of theirs is dead.
 // It reports false if another transition is under way, rm is stale, or its entries do not fit.
 func (c *core[K, V]) resize(rm *readMap[K, V], n uint64) bool {
-	return c.resizeAnd(rm, n, c.wasteful(rm))
+	return c.resizeAnd(rm, n, c.wasteful(rm, n))
 }
 
 // resizeAnd is resize for a caller who decides about the arena.

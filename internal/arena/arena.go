@@ -70,7 +70,10 @@ const (
 	chunkBytes    = chunkGranules * granule // 256 KiB
 	maxIndices    = 1 << indexBits          // 32 GiB of chunks
 
-	freeStep = 16 << 10 / granule // granules, see Free
+	// Free reports true once for so many granules, a power of two: 16 KiB, and less in a small Arena, where 1 KiB may be
+	// much.
+	minFreeStep = 1 << 10 / granule
+	maxFreeStep = 16 << 10 / granule
 )
 
 // Ref is the place of a record: chunk index and granule in the chunk. 0 is no
@@ -87,6 +90,8 @@ type Arena struct {
 	values bool          // set by New: records have a value
 	mask   atomic.Uint32 // shards in use, less one; stored under mu, only grows
 	more   []shard       // shards 1 and up; set once, under mu, before mask is not 0
+
+	freeShift atomic.Uint32 // log2 of the step of Free; stored under mu, only grows
 
 	mu sync.Mutex // guards what follows
 	ledger
@@ -108,6 +113,7 @@ type shard struct {
 func New(values bool) *Arena {
 	a := &Arena{values: values}
 	a.limit = maxIndices
+	a.freeShift.Store(log2(minFreeStep))
 	a.directory.Store(&directoryOfNone)
 	return a
 }
@@ -148,11 +154,12 @@ func (a *Arena) Copy(hint uint64, from *Arena, r Ref) Ref {
 
 // Free counts record r as dead. Its bytes stay, and stay readable. The caller
 // sees to it that a record is freed once. It reports true now and then, each time
-// that some 16 KiB more have died: that is when to look at Usage.
+// that a few percent more have died, or 16 KiB: that is when to look at Usage.
 func (a *Arena) Free(hint uint64, r Ref) (look bool) {
 	g := a.size(r)
 	after := a.shard(hint).dead.Add(g)
-	return after/freeStep != (after-g)/freeStep
+	step := a.freeShift.Load() & 63
+	return after>>step != (after-g)>>step
 }
 
 // Equal reports whether the key of record r is key.

@@ -298,10 +298,42 @@ func TestChunksGrow(t *testing.T) {
 		a.Add(0, key)
 		before := u
 		if u = a.Usage(); u.Chunks > before.Chunks {
-			require.LessOrEqual(t, u.Allocated, max(512, 2*u.Used+64))
-			require.Less(t, u.Chunks, int(u.Used>>18)+12)
+			next, _ := a.Ahead()
+			require.LessOrEqual(t, next, max(512, u.Allocated/roomFraction))
+			require.LessOrEqual(t, u.Allocated, u.Used+max(512, u.Used/roomFraction))
+			require.Less(t, u.Chunks, int(u.Used>>18)+120)
 		}
 	}
+}
+
+// TestAhead compares what is said of the next chunk with it, and Free's steps with what is there.
+func TestAhead(t *testing.T) {
+	a := New(false)
+	a.limit = 128
+	_, full := a.Ahead()
+	assert.Zero(t, full)
+	looks, dead := 0, uint64(0)
+	for u := a.Usage(); u.Allocated < 1<<20; {
+		next, before := a.Ahead()
+		was := u
+		r := a.Add(0, text(30, 0))
+		u = a.Usage()
+		_, full := a.Ahead()
+		if u.Chunks == was.Chunks {
+			require.Equal(t, before, full)
+		} else {
+			require.Equal(t, was.Allocated+next, u.Allocated)
+			require.Greater(t, full, before)
+		}
+		if a.Free(0, r) {
+			looks++
+			require.LessOrEqual(t, u.Dead+32-dead, max(1<<10, u.Allocated/16), "at %d", u.Allocated)
+			dead = u.Dead + 32
+		}
+	}
+	assert.Less(t, looks, 200)
+	_, full = a.Ahead()
+	assert.Greater(t, full, 0.5)
 }
 
 // TestLargeRecordsWasteLittle has records of which one and a half, or nearly
