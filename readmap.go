@@ -525,10 +525,10 @@ func (c *core[K, V]) compact() {
 	}
 	for n := 0; ; n++ {
 		rm := c.settle()
-		if rm == nil || !rm.inArena() || !fits(rm.length.Len(), rm.buckets(), rm.buckets()) {
+		if rm == nil || !rm.inArena() {
 			return
 		}
-		if u := rm.traits.arena.Usage(); u.Dead*compactFraction <= u.Used || c.resizeAnd(rm, rm.buckets(), true) {
+		if u := rm.traits.arena.Usage(); u.Dead*compactFraction <= u.Used || c.resizeAnd(rm, c.rebuiltSize(rm), true) {
 			c.settle()
 			return
 		}

@@ -54,6 +54,34 @@ func TestFullTableIsRebuiltAtItsSize(t *testing.T) {
 	}
 }
 
+// Compact leaves the dead bytes of a full table behind, and the table as it is.
+func TestCompactDropsTheDeadOfAFullTable(t *testing.T) {
+	for _, buckets := range []int{minBuckets, 64} {
+		m := NewBytes(withTuning(func(tu *tuning) { tu.waste = 1 << 30 }))
+		value := make([]byte, 1000)
+		n := buckets * slotLimit
+		for turn := range 200 {
+			for i := range n {
+				value[0] = byte(turn)
+				m.Set(fmt.Sprint("key ", i), value)
+			}
+		}
+		before := m.Stats()
+		require.Equal(t, buckets, before.Buckets)
+		require.Greater(t, before.DeadBytes, uint64(190*1000*n))
+		m.Compact()
+		after := m.Stats()
+		assert.Zero(t, after.DeadBytes)
+		assert.Less(t, after.ArenaBytes, before.ArenaBytes/100)
+		assert.Equal(t, buckets, after.Buckets)
+		for i := range n {
+			v, ok := m.Get(nil, fmt.Sprint("key ", i))
+			require.True(t, ok && len(v) == len(value) && v[0] == 199)
+		}
+		require.NoError(t, m.Verify())
+	}
+}
+
 // "insert loops or stalls when few slots are free" (haxmap#14, haxmap#2): an evacuator that has an old bucket locked
 // loses its thread, and others insert into the new table, which is no larger. They stop before they use up the slots
 // that the evacuator needs, go on when there are deletions, and end when it does.
