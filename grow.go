@@ -15,8 +15,10 @@ package hushmap
 import (
 	"math/rand/v2"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/hushmap/hushmap/internal/cacheline"
+	"github.com/hushmap/hushmap/internal/prefetch"
 	"github.com/hushmap/hushmap/internal/swar"
 )
 
@@ -123,6 +125,7 @@ func (e *evacuation[K, V]) prepareLocked(i uint64, next *[bucketSlots]nextPlace)
 		}
 	}()
 	living = swar.Full(w)
+	e.near(i)
 	for f := living; f != 0; f = swar.Next(f) {
 		s := swar.First(f)
 		next[s].hash = e.rehash(i, s, swar.Byte(w, s))
@@ -132,6 +135,22 @@ func (e *evacuation[K, V]) prepareLocked(i uint64, next *[bucketSlots]nextPlace)
 	}
 	finished = true
 	return living
+}
+
+// near asks for the records of old bucket i, if they are to be copied, so that they come while those of another are. It is
+// called without the bucket's lock, and believes nothing that it sees there.
+func (e *evacuation[K, V]) near(i uint64) {
+	if !e.inArena() || e.to.traits.arena == e.traits.arena {
+		return
+	}
+	b := e.bucket(i & e.mask)
+	var records [bucketSlots]unsafe.Pointer
+	n := 0
+	for f := swar.Full(b.observeTophash()); f != 0; f = swar.Next(f) {
+		records[n] = e.traits.arena.WordOf(b.loadRef(e.traits, swar.First(f)).at())
+		n++
+	}
+	prefetch.Words(records[:n])
 }
 
 // rehash returns the hash in the new table of the entry in slot s of old bucket i. A ref keeps the hash for as long as
@@ -249,6 +268,7 @@ func (e *evacuation[K, V]) help(n uint64, wait bool) {
 	start := e.cursor.Add(n) - n
 	wait = wait && start <= e.mask
 	for i := start; i < start+n && !e.done(); i++ {
+		e.near(i + 1)
 		e.evacuate(i&e.mask, wait)
 	}
 }
@@ -256,6 +276,7 @@ func (e *evacuation[K, V]) help(n uint64, wait bool) {
 // drain evacuates all that is left, waiting for locked buckets.
 func (e *evacuation[K, V]) drain() {
 	for i := uint64(0); i <= e.mask && !e.done(); i++ {
+		e.near(i + 1)
 		e.evacuate(i, true)
 	}
 }
