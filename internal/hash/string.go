@@ -1,15 +1,12 @@
 package hash
 
-// How strings are hashed: a few multiplications for the short ones, which most
-// keys are, and the CPU's AES instructions for the long ones.
+// How strings are hashed: by a few multiplications if they are short, as most
+// keys are, else by the runtime.
 
 import (
 	"encoding/binary"
 	"math/bits"
 	"unsafe"
-
-	"github.com/cespare/xxhash/v2"
-	"golang.org/x/sys/cpu"
 )
 
 // wordwise is the longest string that String hashes by itself.
@@ -28,7 +25,7 @@ func String(str string, s *Seed) uint64 {
 	var a, b uint64
 	switch {
 	case n > wordwise:
-		return long(str, s)
+		return Comparable(&str, s)
 	case n > 16:
 		h := fold(load64(p, 0)^s.A, load64(p, 8)^s.C)
 		for i := 16; i < n-16; i += 16 {
@@ -57,26 +54,4 @@ func load64(p unsafe.Pointer, i int) uint64 {
 
 func load32(p unsafe.Pointer, i int) uint64 {
 	return uint64(binary.LittleEndian.Uint32((*[4]byte)(unsafe.Add(p, i))[:]))
-}
-
-// long hashes strings of more than wordwise bytes.
-func long(str string, s *Seed) uint64 {
-	if !hasAES {
-		return seededXXHash(str, s)
-	}
-	return Comparable(&str, s)
-}
-
-// hasAES says whether the runtime's hash, which is what maphash uses, works
-// with the CPU's AES instructions. The conditions are those of the runtime.
-// Changed by tests only.
-var hasAES = cpu.X86.HasAES && cpu.X86.HasSSSE3 && cpu.X86.HasSSE41 || cpu.ARM64.HasAES
-
-// seededXXHash mixes the seed in before the string. Mixing it in afterwards would
-// be faster, but whoever knows two strings that collide in plain XXH64 would know
-// that they collide in every process. Its state stays on the stack.
-func seededXXHash(str string, s *Seed) uint64 {
-	d := xxhash.NewWithSeed(s.A)
-	_, _ = d.WriteString(str)
-	return d.Sum64()
 }
