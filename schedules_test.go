@@ -53,6 +53,7 @@ const (
 	scRemove // Compute that deletes
 	scLoadOrCompute
 	scRange
+	scLen // counts the entries as well, and says if Len is ahead of what can be found (I11)
 	scClear
 	scGrow
 	scCompact
@@ -61,7 +62,7 @@ const (
 )
 
 var scNames = [...]string{"Load", "Store", "LoadOrStore", "LoadAndDelete", "Delete", "Swap", "CompareAndSwap", "CompareAndDelete",
-	"Compute to update", "Compute to delete", "LoadOrCompute", "Range", "Clear", "Grow", "Compact", "double", "rebuild"}
+	"Compute to update", "Compute to delete", "LoadOrCompute", "Range", "Len", "Clear", "Grow", "Compact", "double", "rebuild"}
 
 // scOp is an operation on a key.
 type scOp struct {
@@ -215,10 +216,23 @@ func (m *scTyped[K, V]) do(o scOp) (r scResult) {
 			}
 			return true
 		})
+	case scLen:
+		r.ok = scAhead(m)
 	default:
 		scTransition(&m.core, o)
 	}
 	return r
+}
+
+// scAhead reports whether Len counts more entries than there are, where nobody changes the map meanwhile.
+func scAhead(m scMap) bool {
+	n := m.Len()
+	for k := range scKeys {
+		if _, ok := m.load(k); ok {
+			n--
+		}
+	}
+	return n > 0
 }
 
 // scTransition does what is not about one key.
@@ -287,6 +301,8 @@ func (m *scBytes) do(o scOp) (r scResult) {
 			}
 			return true
 		})
+	case scLen:
+		r.ok = scAhead(m)
 	default:
 		scTransition(&m.core, o)
 	}
@@ -435,7 +451,7 @@ func (p *scPlace) operations(bytes bool, salt int) []scOp {
 		{kind: scStore, key: scAbsentToo, arg: salt},
 		{kind: scLoadOrStore, key: a, arg: salt}, {kind: scLoadOrStore, key: scAbsent, arg: salt},
 		{kind: scCompareAndSwap, key: a, old: was, arg: salt}, {kind: scCompareAndSwap, key: a, old: 1100, arg: salt},
-		{kind: scRange}, {kind: scClear}, {kind: scGrow, arg: 60}, {kind: scCompact}, {kind: scDouble}, {kind: scRebuild},
+		{kind: scRange}, {kind: scLen}, {kind: scClear}, {kind: scGrow, arg: 60}, {kind: scCompact}, {kind: scDouble}, {kind: scRebuild},
 	}
 	if bytes {
 		return append(both, scOp{kind: scDelete, key: a}, scOp{kind: scDelete, key: b}, scOp{kind: scDelete, key: scAbsent})
@@ -730,6 +746,9 @@ func scEach(t *testing.T, explore func(t *testing.T, x *scExplorer)) {
 func TestSchedulesOfTwo(t *testing.T) {
 	scEach(t, func(t *testing.T, x *scExplorer) {
 		for _, a := range x.p.operations(x.bytes, 1000) {
+			if a.kind == scLen {
+				continue // it is sure of something only while nobody runs
+			}
 			for _, stop := range x.stops(a, 6) {
 				for _, b := range x.p.operations(x.bytes, 1100) {
 					if x.p.before != scLoad && scComputes(a, b) > 1 {
@@ -746,8 +765,8 @@ func TestSchedulesOfTwo(t *testing.T) {
 	})
 }
 
-// Two operations are stopped at any of their steps, and a third meets both. Then the first goes on, or the second. There
-// are more such schedules than anybody can wait for; each run takes the same part of them, a soak another one each time.
+// Two operations are stopped at any of their steps, and a third meets one or both. Then one of the two goes on to its end,
+// then the other. There are more such schedules than anybody can wait for; each run takes the same part of them, a soak another one each time.
 func TestSchedulesOfThree(t *testing.T) {
 	seed, n := uint64(1), 200
 	if scSoak {
@@ -767,16 +786,25 @@ func TestSchedulesOfThree(t *testing.T) {
 			a, stopA := choose(1000)
 			b, stopB := choose(1100)
 			c, _ := choose(1200)
-			if scComputes(a, b, c) > 1 {
+			if scComputes(a, b, c) > 1 || a.kind == scLen || b.kind == scLen {
 				continue
 			}
+			look, order := scOp{kind: scLoad, key: x.p.a}, r.IntN(4)
 			x.run(func(s *scSchedule) bool {
-				first, second := s.start(a, stopA), s.start(b, stopB)
-				s.start(c, -1)
-				if r.IntN(2) == 0 {
-					return s.finish(first, second)
+				first := s.start(a, stopA)
+				if order&1 == 0 {
+					s.start(c, -1)
 				}
-				return s.finish(second, first)
+				second := s.start(b, stopB)
+				if order&1 == 1 {
+					s.start(c, -1)
+				}
+				if order&2 == 2 {
+					first, second = second, first
+				}
+				s.goOn(first)
+				s.start(look, -1) // what the one has seen of the other is there to stay
+				return s.finish(second)
 			})
 		}
 	})
