@@ -409,10 +409,12 @@ func mtTornWordsChild(t *testing.T) {
 	t.Log("wordAtomic:", wordAtomic, "GOGC:", os.Getenv("GOGC"), "GODEBUG:", os.Getenv("GODEBUG"))
 	require.Equal(t, "1", os.Getenv("GOGC"), "took effect")
 	require.Contains(t, os.Getenv("GODEBUG"), "clobberfree=1")
+	var operations, transitions atomic.Int64
 	for _, keys := range []int{20, 1000} {
 		var values Map[any, mtChecked]
 		m := New[mtKeyed, any](mtTuning(func(u *tuning) { u.atOnce = 0; u.chunk = 1 }))
 		mtStorm(t, 700*time.Millisecond, func(r *rand.Rand) error {
+			operations.Add(1)
 			id := r.IntN(keys)
 			key := mtKeyed{mtName(id), id}
 			switch r.IntN(12) {
@@ -447,10 +449,13 @@ func mtTornWordsChild(t *testing.T) {
 		})
 		assert.NoError(t, values.Verify())
 		assert.NoError(t, m.Verify())
+		for _, s := range []Stats{values.Stats(), m.Stats()} {
+			transitions.Add(int64(s.Growths + s.Shrinks + s.Rebuilds))
+		}
 	}
 	var s runtime.MemStats
 	runtime.ReadMemStats(&s)
-	t.Log("collections:", s.NumGC)
+	t.Logf("counts: %d operations, %d tables replaced, %d GC cycles", operations.Load(), transitions.Load(), s.NumGC)
 	require.Greater(t, s.NumGC, uint32(5))
 }
 

@@ -739,7 +739,7 @@ func scEach(t *testing.T, explore func(t *testing.T, x *scExplorer)) {
 			all += schedules
 		})
 	}
-	t.Logf("%d schedules; stood still at each kind of step: %v", all, at)
+	t.Logf("counts: %d schedules; stood still at each kind of step: %v", all, at)
 }
 
 // Every operation is stopped at every step that it takes, and meets every other.
@@ -770,7 +770,7 @@ func TestSchedulesOfTwo(t *testing.T) {
 func TestSchedulesOfThree(t *testing.T) {
 	seed, n := uint64(1), 200
 	if scSoak {
-		seed, n = rand.Uint64(), 40_000
+		seed, n = rand.Uint64(), 5_000
 		t.Log("seed", seed)
 	} else if raceEnabled || testing.Short() {
 		n = 50

@@ -6,6 +6,7 @@ package hushmap
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"runtime"
 	"testing"
 
@@ -52,12 +53,16 @@ func TestEveryEntryIsVisibleToTheGC(t *testing.T) {
 		out, err := tnChild(t, child, "GOGC=1", "GODEBUG=gccheckmark=1,clobberfree=1")
 		require.NoError(t, err, "%.4000s", out)
 		assert.Contains(t, out, "wordAtomic: "+fmt.Sprint(wordAtomic), "it is the same build")
+		t.Log(regexp.MustCompile("counts: .*").FindString(out))
 		return
 	}
 	t.Log("wordAtomic:", wordAtomic)
 	require.Equal(t, "1", os.Getenv("GOGC"), "took effect")
 	const ids, workers = 60, 3
 	turns := ftN(3000)
+	if os.Getenv("HUSHMAP_SOAK") != "" {
+		turns *= 10
+	}
 	tuned := withTuning(func(tu *tuning) { ftOneBucket(tu); tu.mapFrom, tu.waste = 1, 256 })
 	wide := New[tnKey, tnValue](tuned)
 	named := New[string, tnValue](tuned) // keys in an arena, values in slots
@@ -145,6 +150,13 @@ func TestEveryEntryIsVisibleToTheGC(t *testing.T) {
 			}
 		})
 	})
+	transitions := uint32(0)
+	for _, s := range []Stats{wide.Stats(), named.Stats(), records.Stats(), mapped.Stats()} {
+		transitions += s.Growths + s.Shrinks + s.Rebuilds
+	}
+	var collector runtime.MemStats
+	runtime.ReadMemStats(&collector)
+	t.Logf("counts: %d operations, %d tables replaced, %d GC cycles", 8*workers*turns, transitions, collector.NumGC)
 	for _, err := range []error{wide.Verify(), named.Verify(), records.Verify(), mapped.Verify()} {
 		assert.NoError(t, err)
 	}
