@@ -353,9 +353,14 @@ func (p *scPlace) homeOf(key int) uint64 {
 	return uint64(key) & 3
 }
 
-// hash gives keys their home, and few tophash bytes.
+// hash gives keys their home, and few tophash bytes, so that searches have candidates that do not match; but a key that may
+// be displaced and one that is absent have bytes of their own, so that searches have none at home.
 func (p *scPlace) hash(key int) uint64 {
-	return p.homeOf(key)<<62 | uint64(key&3)<<60 | uint64(key%3+2)
+	th := uint64(key%3 + 2)
+	if key == 9 || key == scAbsent {
+		th = uint64(key)
+	}
+	return p.homeOf(key)<<62 | uint64(key&3)<<60 | th
 }
 
 func (p *scPlace) options() []Option {
