@@ -314,3 +314,36 @@ func TestVetReportsCopiedMap(t *testing.T) {
 	require.NotEmpty(t, want)
 	assert.Equal(t, want, got, out)
 }
+
+// Tests that the docs name exist, in this module or in verify/: what a reader is told to run must be there.
+func TestDocsNameTestsThatExist(t *testing.T) {
+	t.Parallel()
+	exists := make(map[string]bool)
+	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`)
+	err := filepath.WalkDir(".", func(path string, _ os.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		src, err := os.ReadFile(path)
+		for _, m := range declared.FindAllSubmatch(src, -1) {
+			exists[string(m[1])] = true
+		}
+		return err
+	})
+	require.NoError(t, err)
+	if !exists[t.Name()] {
+		t.Skip("the source is missing")
+	}
+	docs, err := filepath.Glob("docs/*.md")
+	require.NoError(t, err)
+	named := 0
+	for _, doc := range append(docs, "README.md") {
+		text, err := os.ReadFile(doc)
+		require.NoError(t, err)
+		for _, m := range regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Z]\\w*)`").FindAllSubmatch(text, -1) {
+			named++
+			assert.True(t, exists[string(m[1])], "%s: there is no %s", doc, m[1])
+		}
+	}
+	assert.Greater(t, named, 80, "the test sees what it looks for")
+}
