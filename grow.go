@@ -47,7 +47,7 @@ func (e *evacuation[K, V]) done() bool { return e.frozen.Load() == e.buckets() }
 // fits reports whether a table of n buckets takes the entries of one of old buckets however writers race with their
 // evacuation, so that adopt always finds a free slot. A table twice as large always does, as insertions stop at its
 // limit. Any other counts the insertions that it admits, and must have room for as many as there are writes while
-// writers evacuate four buckets each: what came after those would have to wait.
+// writers evacuate sixteen buckets each: what came after those would have to wait.
 func fits(length int, old, n uint64) bool {
 	return n > old || roomAfter(length, old, n) >= int64(old/4)
 }
@@ -93,7 +93,7 @@ func (e *evacuation[K, V]) evacuate(i uint64, wait bool) {
 	}
 	var next [bucketSlots]nextPlace
 	living := e.prepareLocked(i, &next)
-	if e.doubles {
+	if e.doubles && living != 0 {
 		living = e.adoptPair(i, living, &next)
 	}
 	for ; living != 0; living = swar.Next(living) {
@@ -262,14 +262,13 @@ func (e *evacuation[K, V]) evacuateRange(from, to uint64) {
 }
 
 // help evacuates n buckets that are nobody's in particular (I10), waiting for locked ones if wait is set. When all
-// have been claimed it goes round again, past locked ones: a helper that lost its thread holds up one bucket, not the
-// growth of the others.
+// have been claimed it goes round again, past locked ones: a helper that lost its thread holds up one bucket, and the
+// two of the new table that it has locked, not the growth of the others.
 func (e *evacuation[K, V]) help(n uint64, wait bool) {
 	start := e.cursor.Add(n) - n
-	wait = wait && start <= e.mask
 	for i := start; i < start+n && !e.done(); i++ {
 		e.near(i + 1)
-		e.evacuate(i&e.mask, wait)
+		e.evacuate(i&e.mask, wait && i <= e.mask)
 	}
 }
 

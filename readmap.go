@@ -183,9 +183,11 @@ func (c *core[K, V]) lookup(key K) (value V, ok bool) {
 		panic("hushmap: records have a lookup of their own")
 	}
 	inArena := rm.inArena()
-	b := bucketAt[K, V](rm.base, rm.home(h))
+	var b *bucket[K, V]
 	if inArena {
 		b = (*bucket[K, V])(unsafe.Pointer(bucketAt[ref, V](rm.base, rm.home(h)))) // see table.bucket
+	} else {
+		b = bucketAt[K, V](rm.base, rm.home(h))
 	}
 	state := b.observe()
 	match := swar.Match(b.observeTophash(), tophash(h))

@@ -1,0 +1,6 @@
+//go:build !hushmap_invariants
+
+package hushmap
+
+func evStall() {}
+func evRun()   {}
