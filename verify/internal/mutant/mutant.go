@@ -47,7 +47,8 @@ var wordStalls = []Edit{
 
 // haste goes with stalls: whatever waits for a table or an arena to be of some size happens from the first key on.
 var haste = []Edit{
-	{"internal/arena/arena.go", "freeStep = 16 << 10 / granule", "freeStep = 64 / granule"},
+	{"internal/arena/arena.go", "minFreeStep = 1 << 10 / granule", "minFreeStep = 64 / granule"},
+	{"readmap.go", "> 1.35*living+0.5*float64(table)", "> 1.375*living+0*float64(table)+float64(next)"},
 	{"options.go", "farFrom: 8 << 20", "farFrom: 1"},
 }
 
