@@ -38,7 +38,7 @@ import (
 // Blocking: reads take no lock. A write holds the lock of one bucket while it copies key and value.
 // Ordering: as [Map].
 // Errors: a write panics if the keys and values, with those deleted or overwritten lately, exceed 32 GiB. Nothing is
-// lost then.
+// lost then, and Get, Has and Len go on.
 type Bytes struct {
 	_    noCopy
 	core core[string, record]

@@ -59,7 +59,9 @@ func (*noCopy) Unlock() {}
 //
 // Ordering: in the terms of the Go memory model, a write synchronizes before any read that observes its effect.
 //
-// Errors: as for the built-in map, a key that holds an unhashable dynamic type panics with a runtime error.
+// Errors: as for the built-in map, a key that holds an unhashable dynamic type panics with a runtime error. Storing a new
+// key of kind string panics if such keys, with those deleted lately, exceed 32 GiB; nothing is changed then, and lookups
+// go on.
 type Map[K comparable, V any] struct {
 	_       noCopy
 	core    core[K, V]

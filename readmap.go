@@ -27,6 +27,7 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"github.com/hushmap/hushmap/internal/arena"
 	"github.com/hushmap/hushmap/internal/hash"
 	"github.com/hushmap/hushmap/internal/stripe"
 	"github.com/hushmap/hushmap/internal/swar"
@@ -228,7 +229,7 @@ func (c *core[K, V]) lookup(key K) (value V, ok bool) {
 func (c *core[K, V]) lookupSlow(key K) (V, bool) {
 	for rm := c.read.Load(); rm != nil; rm = c.newer(rm) {
 		if rm.old != nil && rand.Uint32N(readerHelps) == 0 {
-			c.helpOld(rm, 1, false)
+			c.helpIdly(rm)
 		}
 		v, r := rm.lookupBoth(key)
 		runtime.KeepAlive(rm)
@@ -279,6 +280,16 @@ func (c *core[K, V]) helpOld(rm *readMap[K, V], n uint64, wait bool) {
 	}
 }
 
+// helpIdly is a lookup's help. That an arena is full is no affair of a lookup.
+func (c *core[K, V]) helpIdly(rm *readMap[K, V]) {
+	defer func() {
+		if p := recover(); p != nil && p != arena.Full {
+			panic(p)
+		}
+	}()
+	c.helpOld(rm, 1, false)
+}
+
 // finish publishes a read map without the old table, all of whose buckets are frozen.
 func (c *core[K, V]) finish(rm *readMap[K, V]) {
 	if !c.mu.TryLock() {
@@ -289,6 +300,9 @@ func (c *core[K, V]) finish(rm *readMap[K, V]) {
 		next := *rm
 		next.old = nil
 		c.publish(&next)
+		if rm.inArena() && rm.traits.arena != rm.old.traits.arena {
+			rm.traits.arena.Settle()
+		}
 	}
 }
 
@@ -372,6 +386,9 @@ func (c *core[K, V]) resizeAnd(rm *readMap[K, V], n uint64, freshArena bool) boo
 		tr := rm.traits
 		if freshArena {
 			tr = c.traits.withArena()
+			if rm.inArena() {
+				tr.arena.Expect(rm.traits.arena)
+			}
 		}
 		return c.resizeLocked(rm, n, rm.seed, tr)
 	}()

@@ -1,7 +1,9 @@
 package hushmap
 
 import (
+	"bytes"
 	"fmt"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -9,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/hushmap/hushmap/internal/arena"
 )
 
 // rbFill makes a map of string keys whose table is as full as a table gets before it grows.
@@ -147,6 +151,111 @@ func TestInsertionsLeaveRoomForAnEvacuatorInATableOfTheSameSize(t *testing.T) {
 		wg.Wait()
 		assert.Equal(t, buckets*slotLimit+len(keys)-deleted, m.Len())
 		assert.Equal(t, 2*buckets, int(m.core.settle().buckets()), "it grows when the old table is empty")
+		require.NoError(t, m.Verify())
+	})
+}
+
+// rbLimit sets the address space of an arena, in chunks.
+func rbLimit(a *arena.Arena, chunks int) {
+	limit := reflect.ValueOf(a).Elem().FieldByName("limit")
+	*(*int)(limit.Addr().UnsafePointer()) = chunks
+}
+
+// An arena that is full while the records move to it: lookups never mind, and insertions leave enough for the records
+// that are to come, so that everything else goes on.
+func TestArenaFullWhileRecordsMove(t *testing.T) {
+	ftWatch(t, func() {
+		m := NewBytes(withTuning(func(tu *tuning) { ftOneBucket(tu); tu.waste = 1 << 40 }), WithoutShrink())
+		const n = 3000
+		key := func(i int) string { return fmt.Sprint("key ", i) }
+		value := func(i int) []byte { return bytes.Repeat([]byte{byte(i)}, 1000+i%1000) }
+		for i := range n {
+			m.Set(key(i), value(i))
+			m.Set(key(i), value(i))
+		}
+		rm := m.core.settle()
+		require.True(t, m.core.resizeAnd(rm, rm.buckets(), true))
+		next := m.core.read.Load()
+		rbLimit(next.traits.arena, rm.traits.arena.Usage().Chunks) // of which half are dead
+
+		var full any
+		added := 0
+		for i := n; full == nil; i++ {
+			full = ftPanic(func() { m.Set(key(i), make([]byte, 20_000)) })
+			if full == nil {
+				added++
+			}
+		}
+		require.Equal(t, any(arena.Full), full)
+		require.NotZero(t, added)
+		require.False(t, next.old.done(), "the arena was full when it was too late")
+		seen := 0
+		for range m.All() {
+			seen++
+			if seen > n/2 { // the rest move in other ways
+				break
+			}
+		}
+		for i := range n / 3 {
+			require.True(t, m.Delete(key(i)))
+			require.False(t, m.Has(key(i)))
+		}
+		for i := n / 3; i < n; i++ {
+			v, ok := m.Get(nil, key(i))
+			require.True(t, ok && bytes.Equal(v, value(i)))
+		}
+		m.core.settle()
+		require.Equal(t, n-n/3+added, m.Len())
+		require.NoError(t, m.Verify())
+		m.Set("again", value(1))
+	})
+}
+
+// The same when even the records that live do not fit, which takes more of them than an arena can have: lookups find
+// all there is, and what panics leaves no lock and loses nothing.
+func TestArenaTooSmallForTheRecordsThatMove(t *testing.T) {
+	ftWatch(t, func() {
+		m := New[string, int](withTuning(func(tu *tuning) { ftOneBucket(tu); tu.waste = 1 << 40 }), WithoutShrink())
+		const n = 3000
+		key := func(i int) string { return fmt.Sprintf("key %0100d", i) }
+		for i := range n {
+			m.Store(key(i), i)
+		}
+		rm := m.core.settle()
+		require.True(t, m.core.resizeAnd(rm, rm.buckets(), true))
+		next := m.core.read.Load()
+		rbLimit(next.traits.arena, 30)
+		look := func() {
+			t.Helper()
+			for i := range n {
+				v, ok := m.Load(key(i))
+				require.True(t, ok && v == i)
+			}
+			_, ok := m.Load("none")
+			require.False(t, ok)
+		}
+		for range 40 { // once in a while a lookup moves a bucket
+			look()
+		}
+		require.False(t, next.old.done())
+		require.Equal(t, any(arena.Full), ftPanic(func() {
+			for range m.All() {
+			}
+		}))
+		require.Equal(t, any(arena.Full), ftPanic(func() {
+			for i := range n {
+				m.Delete(key(i))
+				m.Store(key(i), i)
+			}
+		}))
+		rbLimit(next.traits.arena, 1000)
+		for i := range n {
+			m.LoadOrStore(key(i), i) // the panic may have come between the two
+		}
+		look()
+		m.core.settle()
+		look()
+		require.Equal(t, n, m.Len())
 		require.NoError(t, m.Verify())
 	})
 }

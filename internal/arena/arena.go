@@ -144,10 +144,11 @@ func (a *Arena) AddPair(hint uint64, key, value string) Ref {
 }
 
 // Copy copies record r of the Arena from, which has values if a has, and
-// returns the new record's place. Otherwise like Add.
+// returns the new record's place. It may take what Expect keeps from Add.
+// Otherwise like Add.
 func (a *Arena) Copy(hint uint64, from *Arena, r Ref) Ref {
 	g := from.size(r)
-	to, b := a.reserve(hint, g)
+	to, b := a.reserveFor(hint, g, true)
 	copy(b, unsafe.Slice((*byte)(from.at(r)), g*granule))
 	return to
 }
@@ -231,11 +232,14 @@ func (a *Arena) shard(hint uint64) *shard {
 }
 
 // reserve returns the place of g granules of zeroes, and their bytes.
-func (a *Arena) reserve(hint, g uint64) (Ref, []byte) {
+func (a *Arena) reserve(hint, g uint64) (Ref, []byte) { return a.reserveFor(hint, g, false) }
+
+// reserveFor is reserve for a record that was expected or was not.
+func (a *Arena) reserveFor(hint, g uint64, expected bool) (Ref, []byte) {
 	s := a.shard(hint)
 	r := s.take(g)
 	if r == 0 {
-		r = a.extend(s, g)
+		r = a.extend(s, g, expected)
 	}
 	return r, unsafe.Slice((*byte)(a.at(r)), g*granule)
 }

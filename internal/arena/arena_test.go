@@ -444,8 +444,8 @@ func TestOneChunkManyGoroutines(t *testing.T) {
 // TestExtendLooksAgain is the goroutine that comes second for a new chunk.
 func TestExtendLooksAgain(t *testing.T) {
 	a := New(false)
-	first := a.extend(&a.first, 2)
-	assert.Equal(t, first+2, a.extend(&a.first, 2))
+	first := a.extend(&a.first, 2, false)
+	assert.Equal(t, first+2, a.extend(&a.first, 2, false))
 	assert.Equal(t, Usage{Chunks: 1, Allocated: 512, Used: 32}, a.Usage())
 }
 
@@ -481,7 +481,7 @@ func TestFootprintOfOneKey(t *testing.T) {
 func TestLimit(t *testing.T) {
 	full := func(f func()) {
 		t.Helper()
-		assert.PanicsWithValue(t, limitMessage, f)
+		assert.PanicsWithValue(t, Full, f)
 	}
 	a := New(false)
 	a.limit = 5
@@ -501,6 +501,63 @@ func TestLimit(t *testing.T) {
 	full(func() { b.Add(0, text(600, 0)) })
 	requireRecord(t, b, b.Add(0, "second"), "second")
 	full(func() { b.Add(0, text(600, 0)) })
+}
+
+// TestExpect: what Add leaves is enough for the copies, whoever comes first, and
+// is given back.
+func TestExpect(t *testing.T) {
+	for name, size := range map[string]func(i int) int{
+		"short":  func(int) int { return 20 },
+		"mixed":  func(i int) int { return i * 7919 % 5000 },
+		"long":   func(i int) int { return i * 7919 % 100_000 },
+		"longer": func(i int) int { return i * 7919 % (3 * chunkBytes) },
+	} {
+		from, records := New(false), []Ref(nil)
+		for i := 0; from.Usage().Allocated < 24<<20; i++ {
+			records = append(records, from.Add(0, text(size(i), uint64(i))))
+		}
+		living := records[:0]
+		for i, r := range records {
+			if i%3 == 0 {
+				from.Free(0, r)
+			} else {
+				living = append(living, r)
+			}
+		}
+		rand.Shuffle(len(living), func(i, j int) { living[i], living[j] = living[j], living[i] })
+		to := New(false)
+		to.limit = len(from.bases) // there is no more for both together
+		to.Expect(from)
+		full, added := false, 0
+		add := func() {
+			defer func() { full = recover() == Full }()
+			to.Add(0, text(100, 0))
+			added++
+		}
+		for _, r := range living {
+			for range 3 {
+				if !full {
+					add()
+				}
+			}
+			c := to.Copy(0, from, r)
+			require.True(t, to.Equal(c, from.Key(r)))
+		}
+		for !full {
+			add()
+		}
+		require.Greater(t, added, 50, name)
+		before := added
+		to.Settle()
+		for full = false; !full; {
+			add()
+		}
+		require.Equal(t, to.limit, len(to.bases), name)
+		t.Logf("%s: %d added before the copies were there, %d more after", name, before, added-before)
+	}
+	a := New(false)
+	a.Expect(New(false))
+	a.Add(0, "key")
 }
 
 // TestLastIndex uses the highest Refs there are, without the 32 GiB below.
@@ -524,7 +581,7 @@ func TestLastIndex(t *testing.T) {
 	}
 	assert.Equal(t, Ref(maxIndices-1), last>>granuleBits)
 	requireRecord(t, a, first, "first")
-	assert.PanicsWithValue(t, limitMessage, func() { a.Add(0, key) })
+	assert.PanicsWithValue(t, Full, func() { a.Add(0, key) })
 	for range chunkGranules % 33 {
 		last = a.Add(0, "1234567")
 	}

@@ -39,8 +39,8 @@ const (
 	freeFraction = 32
 )
 
-// limitMessage is the panic when chunk indices run out.
-const limitMessage = "hushmap: string keys and values of one map, with those deleted lately, exceed 32 GiB"
+// Full is the panic when chunk indices run out.
+const Full = "hushmap: string keys and values of one map, with those deleted lately, exceed 32 GiB"
 
 // nothing is what Ref 0 leads to, and directoryOfNone the directory before there
 // is a chunk.
@@ -54,6 +54,7 @@ type ledger struct {
 	bases     []unsafe.Pointer // by index: the chunk's first byte, or nil; the directory
 	extents   []extent         // by index
 	limit     int              // indices; less than maxIndices only in tests
+	expected  int              // indices that are kept for copies, see Expect
 	chunks    int
 	allocated uint64 // granules of all chunks
 	sealed    uint64 // granules used in chunks that are no shard's any more
@@ -81,8 +82,35 @@ func (p position) offset() uint64 { return uint64(p) & 0xffff }
 func (p position) room() uint64   { return uint64(p)>>16&0xffff - uint64(p)&0xffff }
 func (p position) ref() Ref       { return Ref(p>>32)<<granuleBits | Ref(p&0xffff) }
 
+// Expect keeps address space for the living records of the Arena from, of which
+// all are going to be copied: Add finds this Arena full if it would take that
+// away. It is called before the first Copy, and Settle after the last.
+//
+// The copies take as many indices as the originals, in proportion to what
+// lives, unless they happen to fill chunks worse. One part in 32 is for that, and
+// a few chunks.
+func (a *Arena) Expect(from *Arena) {
+	u := from.Usage()
+	if u.Used == 0 {
+		return
+	}
+	from.mu.Lock()
+	indices := float64(len(from.bases))
+	from.mu.Unlock()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.expected = int(indices*float64(u.Used-u.Dead)/float64(u.Used)+indices/32) + 4*maxShards
+}
+
+// Settle gives back what Expect has kept.
+func (a *Arena) Settle() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.expected = 0
+}
+
 // extend reserves g granules for a shard whose chunk has no room for them.
-func (a *Arena) extend(s *shard, g uint64) Ref {
+func (a *Arena) extend(s *shard, g uint64, expected bool) Ref {
 	var own []byte
 	if g > chunkGranules/2 {
 		own = make([]byte, g*granule) // before the lock: it may take long
@@ -90,16 +118,16 @@ func (a *Arena) extend(s *shard, g uint64) Ref {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if own != nil {
-		return a.addOwn(own)
+		return a.addOwn(own, expected)
 	}
 	if r := s.take(g); r != 0 { // somebody else replaced the chunk
 		return r
 	}
 	size := a.nextSize()
 	if g > size/2 {
-		return a.addOwn(make([]byte, g*granule))
+		return a.addOwn(make([]byte, g*granule), expected)
 	}
-	i := a.addChunk(make([]byte, size*granule), 0)
+	i := a.addChunk(make([]byte, size*granule), 0, expected)
 	a.seal(position(s.pos.Swap(uint64(newPosition(i, size, g)))))
 	a.spread()
 	return newPosition(i, size, 0).ref()
@@ -116,9 +144,9 @@ func (a *Arena) nextSize() uint64 {
 func (a *Arena) shards() uint64 { return uint64(a.mask.Load()) + 1 }
 
 // addOwn adds the chunk of a single record.
-func (a *Arena) addOwn(chunk []byte) Ref {
+func (a *Arena) addOwn(chunk []byte, expected bool) Ref {
 	used := uint64(len(chunk)) / granule
-	i := a.addChunk(chunk, used)
+	i := a.addChunk(chunk, used, expected)
 	a.sealed += used
 	a.spread()
 	return newPosition(i, 0, 0).ref()
@@ -127,7 +155,7 @@ func (a *Arena) addOwn(chunk []byte) Ref {
 // addChunk adds a chunk to the directory and returns its index. Readers rely on
 // the order: first the entry, then the directory that has it, and only after
 // that a Ref which needs it.
-func (a *Arena) addChunk(chunk []byte, used uint64) int {
+func (a *Arena) addChunk(chunk []byte, used uint64, expected bool) int {
 	size := uint64(len(chunk)) / granule
 	covered := (size + chunkGranules - 1) / chunkGranules
 	if a.bases == nil {
@@ -135,8 +163,15 @@ func (a *Arena) addChunk(chunk []byte, used uint64) int {
 		a.extents = make([]extent, 1, 2)
 	}
 	i := len(a.bases)
-	if covered > uint64(a.limit-i) {
-		panic(limitMessage)
+	free := a.limit - i
+	if !expected {
+		free -= a.expected
+	}
+	if free < 0 || covered > uint64(free) {
+		panic(Full)
+	}
+	if expected {
+		a.expected = max(a.expected-int(covered), 0)
 	}
 	// append writes behind what readers have a use for, or copies.
 	a.bases = append(a.bases, unsafe.Pointer(unsafe.SliceData(chunk)))
