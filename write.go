@@ -70,11 +70,11 @@ func (c *core[K, V]) insertUnlock(rm *readMap[K, V], p *place[K, V], key K, valu
 		if rm.old != nil {
 			rm.old.vacate()
 		}
-		if rm.inArena() {
-			rm.traits.arena.Free(here(), p.ref.at())
-		}
 		if in == full {
 			c.outgrown(rm)
+		}
+		if rm.inArena() {
+			c.discard(rm, p.ref)
 		}
 		return false
 	}
