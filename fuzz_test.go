@@ -96,7 +96,7 @@ var opInts [200]int
 
 // opOptions makes options of bytes, two for each, and reports whether one of them is wrong.
 func opOptions[K comparable](b []byte, stable bool) (opts []Option, wrong bool) {
-	var hasStable, hasHasher bool
+	var hasStable, hasHasher, tooLarge bool
 	for ; len(b) >= 2; b = b[2:] {
 		n := int(b[1])
 		switch b[0] % 8 {
@@ -106,7 +106,8 @@ func opOptions[K comparable](b []byte, stable bool) (opts []Option, wrong bool) 
 				n = math.MaxInt
 			}
 			opts = append(opts, WithCapacity(n))
-			wrong = wrong || n < 0 || n == math.MaxInt
+			wrong = wrong || n < 0
+			tooLarge = n == math.MaxInt // the last capacity holds, whatever others there were
 		case 1:
 			opts = append(opts, WithHasher(func(_ K, seed uint64) uint64 { return uint64(n) << 56 * seed }))
 			hasHasher = true
@@ -129,7 +130,7 @@ func opOptions[K comparable](b []byte, stable bool) (opts []Option, wrong bool) 
 			wrong = true
 		}
 	}
-	return opts, wrong || hasStable && (hasHasher || !stable)
+	return opts, wrong || tooLarge || hasStable && (hasHasher || !stable)
 }
 
 // opOther is the key type of no map.
