@@ -117,7 +117,13 @@ func Custom[K comparable](f func(key K, seed uint64) uint64, k *K, s *Seed) uint
 // to the heap by being stored. Whatever its hash, it is not found.
 //
 // The integer u lives for two instructions, without a call between them, so
-// the stack cannot move while it holds the address.
+// the stack cannot move while it holds the address. Builds with checkptr (-race,
+// -msan, -asan) would put one there, and did: hence the directives, which also
+// keep such builds from inlining it.
+//
+//go:nosplit
+//go:nocheckptr
+//go:norace
 func noEscape(p unsafe.Pointer) unsafe.Pointer {
 	u := uintptr(p)
 	return *(*unsafe.Pointer)(unsafe.Pointer(&u))

@@ -176,3 +176,25 @@ func moveStack(depth int) byte {
 	}
 	return frame[0]
 }
+
+// A key on the stack is hashed where it is, also if the stack moves in the middle of a call: whatever room is left, somewhere
+// among these depths it does. What was read of the old stack would be right most of the time, so it takes -msan to be sure.
+func TestHashWhileTheStackMoves(t *testing.T) {
+	s := NewSeed()
+	n := 4711
+	want := Comparable(&n, &s)
+	for depth := range 400 {
+		done := make(chan uint64)
+		go func() { done <- hashAtDepth(depth, 4711, &s) }()
+		require.Equal(t, want, <-done, "depth %d", depth)
+	}
+}
+
+//go:noinline
+func hashAtDepth(depth, n int, s *Seed) uint64 {
+	if depth == 0 {
+		k := n
+		return Comparable(&k, s)
+	}
+	return hashAtDepth(depth-1, n, s)
+}
