@@ -116,7 +116,12 @@ func next(rest uint32) uint32 {
 // the compiler does not know, so that the caller's closure can stay on its
 // stack. They only call it, and they return before Call does. The integer
 // lives for two instructions, without a call between them, so the stack cannot
-// move while it holds the closure's address.
+// move while it holds the closure's address. The directives keep builds with
+// checkptr (-race, -msan, -asan) from putting one there.
+//
+//go:nosplit
+//go:nocheckptr
+//go:norace
 func noEscape(fn func()) func() {
 	u := *(*uintptr)(unsafe.Pointer(&fn))
 	return *(*func())(unsafe.Pointer(&u))
