@@ -96,7 +96,8 @@ var opInts [200]int
 
 // opOptions makes options of bytes, two for each, and reports whether one of them is wrong.
 func opOptions[K comparable](b []byte, stable bool) (opts []Option, wrong bool) {
-	var hasStable, hasHasher, tooLarge bool
+	var hasStable, hasHasher bool
+	var tooLarge, otherKeys bool // until another such option takes its place
 	for ; len(b) >= 2; b = b[2:] {
 		n := int(b[1])
 		switch b[0] % 8 {
@@ -107,10 +108,10 @@ func opOptions[K comparable](b []byte, stable bool) (opts []Option, wrong bool) 
 			}
 			opts = append(opts, WithCapacity(n))
 			wrong = wrong || n < 0
-			tooLarge = n == math.MaxInt // the last capacity holds, whatever others there were
+			tooLarge = n == math.MaxInt
 		case 1:
 			opts = append(opts, WithHasher(func(_ K, seed uint64) uint64 { return uint64(n) << 56 * seed }))
-			hasHasher = true
+			hasHasher, otherKeys = true, false
 		case 2:
 			opts = append(opts, WithStableHash())
 			hasStable = true
@@ -124,13 +125,13 @@ func opOptions[K comparable](b []byte, stable bool) (opts []Option, wrong bool) 
 			wrong = true
 		case 6:
 			opts = append(opts, WithHasher(func(opOther, uint64) uint64 { return 0 }))
-			wrong = true
+			hasHasher, otherKeys = true, true
 		default:
 			opts = append(opts, Option{})
 			wrong = true
 		}
 	}
-	return opts, wrong || tooLarge || hasStable && (hasHasher || !stable)
+	return opts, wrong || tooLarge || otherKeys || hasStable && (hasHasher || !stable)
 }
 
 // opOther is the key type of no map.
