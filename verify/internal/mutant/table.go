@@ -167,21 +167,21 @@ var Table = []Mutant{
 	{
 		Invariant: "I6", Description: "a wide key at home is compared before it is validated", File: "readmap.go", Words: true,
 		On: "any to [3]uint64",
-		Old: `		if unsafe.Sizeof(key) > wordSize && !b.unchanged(state) {
-			break // a torn string or interface must not be looked into (I6)
+		Old: `			if unsafe.Sizeof(key) > wordSize && !b.unchanged(state) {
+				break // a torn string or interface must not be looked into (I6)
 `,
-		New: `		if unsafe.Sizeof(key) == 0 {
-			break
+		New: `			if unsafe.Sizeof(key) == 0 {
+				break
 `,
 	},
 	{
 		Invariant: "I6", Description: "a value beside a ref is believed without a second look", File: "readmap.go", Ordinary: true,
 		On: "string to string",
-		Old: `		if r.mayBe(h) && rm.traits.arena.Equal(r.at(), stringOf(&key)) {
-			if value = b.loadValue(rm.traits, i); b.settled(state) {
+		Old: `		if b.settled(state) {
+			runtime.KeepAlive(rm)
 `,
-		New: `		if r.mayBe(h) && rm.traits.arena.Equal(r.at(), stringOf(&key)) {
-			if value = b.loadValue(rm.traits, i); b.settled(state) || true {
+		New: `		if b.settled(state) || inArena {
+			runtime.KeepAlive(rm)
 `,
 	},
 	{
@@ -207,14 +207,19 @@ var Table = []Mutant{
 `,
 	},
 	{
+		Invariant: "I8", Description: "entries that find no room in a pair are forgotten", File: "grow.go",
+		Old: `		living = e.adoptPair(i, living, &next)
+`,
+		New: `		living = e.adoptPair(i, living, &next) & 0
+`,
+	},
+	{
 		Invariant: "I7", Description: "displaced keys are not looked for", File: "readmap.go",
-		Old: `	b := bucketAt[K, V](rm.base, rm.home(h))
-	state := b.observe()
+		Old: `	state := b.observe()
 	match := swar.Match(b.observeTophash(), tophash(h))
 	if match == 0 && state&(overflowMask|controlMoved) == 0 {
 `,
-		New: `	b := bucketAt[K, V](rm.base, rm.home(h))
-	state := b.observe()
+		New: `	state := b.observe()
 	match := swar.Match(b.observeTophash(), tophash(h))
 	if match == 0 && state&controlMoved == 0 {
 `,
