@@ -181,7 +181,7 @@ func TestArenaFullWhileRecordsMove(t *testing.T) {
 		var full any
 		added := 0
 		for i := n; full == nil; i++ {
-			full = ftPanic(func() { m.Set(key(i), make([]byte, 20_000)) })
+			full = ftPanic(func() { m.Set(key(i), make([]byte, 100_000)) })
 			if full == nil {
 				added++
 			}
