@@ -237,7 +237,7 @@ func TestAttackSetsOfOtherKeys(t *testing.T) {
 	check("numbers as strings", mean, far)
 	mean, far = afSpread(t, New[string, struct{}](capacity), n, func(i uint64) string { return fmt.Sprintf("%0200d", i) })
 	check("long strings that end differently", mean, far)
-	mean, far = afSpread(t, New[any, struct{}](capacity), n, func(i uint64) any { return int(i) << 32 })
+	mean, far = afSpread(t, New[any, struct{}](capacity), n, func(i uint64) any { return int64(i) << 32 })
 	check("integers in interfaces", mean, far)
 	mean, far = afSpread(t, New[pair, struct{}](capacity), n, func(i uint64) pair { return pair{uint32(i), uint32(i)} })
 	check("structs with equal fields", mean, far)

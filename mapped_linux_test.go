@@ -7,7 +7,9 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -138,5 +140,49 @@ func TestResidentMemoryFalls(t *testing.T) {
 	tnReturnsTo(t, start)
 	debug.FreeOSMemory()
 	assert.Less(t, tnResident(t), empty+s.MappedBytes/4)
+	runtime.KeepAlive(m)
+}
+
+// Reads write no shared line: they need no right to write to the table. What writes finds out.
+func TestReadsNeedNoRightToWrite(t *testing.T) {
+	if !mem.CanMap {
+		t.Skip("this build maps no tables")
+	}
+	m := New[uint64, uint64](withTuning(func(tu *tuning) { tu.mapFrom = 1 }))
+	const n = 5000
+	for i := range uint64(n) {
+		m.Store(i, i)
+	}
+	block := m.core.settle().memory
+	require.NotZero(t, block.MappedBytes())
+	table := unsafe.Slice((*byte)(block.Base()), block.MappedBytes())
+	require.NoError(t, unix.Mprotect(table, unix.PROT_READ))
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			keys, vals, found := make([]uint64, n), make([]uint64, n), make([]bool, n)
+			for i := range keys {
+				keys[i] = uint64(i) * 2
+				v, ok := m.Load(keys[i])
+				assert.True(t, ok == (keys[i] < n) && (!ok || v == keys[i]))
+			}
+			assert.Equal(t, n/2, m.LoadBatch(keys, vals, found))
+			assert.Equal(t, n, m.Len())
+			_, loaded := m.LoadOrStore(7, 1)
+			assert.True(t, loaded)
+		}()
+	}
+	wg.Wait()
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	for name, write := range map[string]func(){
+		"overwrite": func() { m.Store(7, 8) }, "insertion": func() { m.Store(n, 1) }, "deletion": func() { m.Delete(7) },
+	} {
+		assert.Panics(t, write, name)
+	}
+	require.NoError(t, unix.Mprotect(table, unix.PROT_READ|unix.PROT_WRITE))
+	m.Store(7, 8)
+	require.NoError(t, m.Verify())
 	runtime.KeepAlive(m)
 }

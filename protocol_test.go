@@ -28,15 +28,16 @@ type mtGolden struct {
 var mtGoldens = map[string]mtGolden{
 	"in place": {0x2a45633b59f7a885, "12263 3670 6331 2661 0 91 41 786 200 24 24492 4319"},
 	"wide":     {0xdc7e398ed2ffdeb7, "12083 9240 11901 8231 244 78 16 786 200 24 24143 8168"},
-	"string":   {0xa54f3fdf71711827, "12936 9918 12579 8243 232 71 11 1452 392 33 26165 4147"},
+	"string":   {0xa54f3fdf71711827, "12952 9937 12598 8244 232 70 10 1470 392 33 26072 4148"},
 	"any":      {0xae0f997ed9d050dd, "12433 9016 11677 8007 468 149 64 786 200 24 24693 8638"},
 }
 
 func TestSameProtocolInEveryBuild(t *testing.T) {
-	// Types of which no 32-bit machine treats another number of words as one.
+	// Types of which no 32-bit machine treats another number of words as one; beside strings one of the same size
+	// everywhere, as the bytes of a table decide when its arena is replaced.
 	mtTestProtocol(t, "in place", func(i int) uint32 { return uint32(i) * 7 }, func(n int) uint32 { return uint32(n) })
 	mtTestProtocol(t, "wide", func(i int) mtFour { return mtFour{a: uint64(i)} }, func(n int) mtFour { return mtFour{d: uint64(n)} })
-	mtTestProtocol(t, "string", func(i int) string { return fmt.Sprint("key ", i) }, func(n int) string { return fmt.Sprint(n) })
+	mtTestProtocol(t, "string", func(i int) string { return fmt.Sprint("key ", i) }, func(n int) mtFour { return mtFour{d: uint64(n)} })
 	mtTestProtocol(t, "any", func(i int) any {
 		if i%2 == 0 {
 			return i

@@ -37,6 +37,7 @@
 package stripe
 
 import (
+	"iter"
 	"sync/atomic"
 	"unsafe"
 
@@ -144,4 +145,20 @@ func (c *Counter) sums() (inserted, removed uint64) {
 		}
 	}
 	return inserted, removed
+}
+
+// Cells returns the insertions and removals that each stripe has counted, by
+// its number, those of older counters not included.
+func (c *Counter) Cells() iter.Seq2[int, [2]uint64] {
+	return func(yield func(int, [2]uint64) bool) {
+		for i := range c.Stripes() {
+			cell := &c.one
+			if len(c.many) > 0 {
+				cell = &c.many[i].cell
+			}
+			if !yield(i, [2]uint64{cell.inserted.Load(), cell.removed.Load()}) {
+				return
+			}
+		}
+	}
 }
