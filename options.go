@@ -112,6 +112,9 @@ func WithoutShrink() Option {
 //
 // Reason to exist: huge pages save TLB misses, but memory becomes resident 2 MiB at a time.
 // Errors: New panics if mode is not one of the HugePages constants.
+//
+// A huge page is filled with zeroes when it is first written to, which a virtual machine whose host has not backed the memory yet
+// may take milliseconds for. Where a single slow Store matters more than the speed of all lookups, use HugePagesOff.
 func WithHugePages(mode HugePages) Option {
 	return Option{func(s *settings) {
 		if mode > HugePagesOff {
