@@ -137,8 +137,8 @@ func (e *evacuation[K, V]) prepareLocked(i uint64, next *[bucketSlots]nextPlace)
 	return living
 }
 
-// near asks for the records of old bucket i, if they are to be copied, so that they come while those of another are. It is
-// called without the bucket's lock, and believes nothing that it sees there.
+// near asks for the records of old bucket i, if they are to be copied, so that they come while those of another are. It
+// needs no lock, and believes nothing that it sees there.
 func (e *evacuation[K, V]) near(i uint64) {
 	if !e.inArena() || e.to.traits.arena == e.traits.arena {
 		return
@@ -169,8 +169,8 @@ func (e *evacuation[K, V]) rehash(i uint64, s int, th uint8) uint64 {
 }
 
 // adoptPair inserts those of the living entries of old bucket i into the new table whose home there, one of the two that
-// the bucket splits into, has room. It returns the others. All take two locks, in ascending order (I2), where each would
-// take one.
+// the bucket splits into, has room. It returns the others. Two locks, in ascending order (I2), do for all; the old bucket
+// stays open until its entries can be found in the new table (I8, I9).
 func (e *evacuation[K, V]) adoptPair(i, living uint64, next *[bucketSlots]nextPlace) (others uint64) {
 	from, first := e.bucket(i), 2*i
 	pair := [2]*bucket[K, V]{e.to.bucket(first), e.to.bucket(first + 1)}
@@ -179,7 +179,7 @@ func (e *evacuation[K, V]) adoptPair(i, living uint64, next *[bucketSlots]nextPl
 	}
 	for f := living; f != 0; f = swar.Next(f) {
 		s := swar.First(f)
-		which := e.to.home(next[s].hash) - first
+		which := e.to.home(next[s].hash) - first // more than 1: the entry was displaced into bucket i
 		if which > 1 || swar.Empty(pair[which].tophashLocked()) == 0 {
 			others |= f & -f
 			continue

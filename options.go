@@ -110,11 +110,11 @@ func WithoutShrink() Option {
 // more mapped than S + max(1 GiB, 4*S) and one table, where S is the most that was in use, or being unmapped, during
 // the last two collections. (256 MiB instead of 1 GiB where int is 32 bits.)
 //
+// A huge page is filled with zeroes when it is first written to. On a virtual machine whose host has not backed that memory
+// yet this may take a Store several milliseconds; HugePagesOff makes it 4 KiB at a time.
+//
 // Reason to exist: huge pages save TLB misses, but memory becomes resident 2 MiB at a time.
 // Errors: New panics if mode is not one of the HugePages constants.
-//
-// A huge page is filled with zeroes when it is first written to, which a virtual machine whose host has not backed the memory yet
-// may take milliseconds for. Where a single slow Store matters more than the speed of all lookups, use HugePagesOff.
 func WithHugePages(mode HugePages) Option {
 	return Option{func(s *settings) {
 		if mode > HugePagesOff {
