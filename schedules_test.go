@@ -549,10 +549,9 @@ func (s *scSchedule) settle() {
 		synctest.Wait()
 		return
 	}
-	var list [1 << 14]byte
 	for {
 		idle := true
-		for _, line := range strings.Split(string(list[:runtime.Stack(list[:], true)]), "\n") {
+		for line := range strings.Lines(scGoroutines()) {
 			if strings.HasPrefix(line, "goroutine ") && strings.Contains(line, "synctest bubble") {
 				waits := strings.Contains(line, "[sync.Mutex.Lock") || strings.Contains(line, "durable")
 				idle = idle && (waits || strings.Contains(line, "[running"))
@@ -562,6 +561,16 @@ func (s *scSchedule) settle() {
 			return
 		}
 		runtime.Gosched()
+	}
+}
+
+// scGoroutines lists all goroutines, each with its state and its stack: none may be cut off, however many other tests
+// have left behind.
+func scGoroutines() string {
+	for list := make([]byte, 1<<14); ; list = make([]byte, 2*len(list)) {
+		if n := runtime.Stack(list, true); n < len(list) {
+			return string(list[:n])
+		}
 	}
 }
 
