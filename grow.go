@@ -88,6 +88,7 @@ func (e *evacuation[K, V]) evacuate(i uint64, wait bool) {
 	if b.observe().moved() {
 		return
 	}
+	e.touch(i)
 	if wait && !b.lock() || !wait && !b.tryLock() {
 		return
 	}
@@ -105,6 +106,18 @@ func (e *evacuation[K, V]) evacuate(i uint64, wait bool) {
 	}
 	b.freezeUnlock()
 	e.frozen.Add(1)
+}
+
+// touch sees to the memory in which the entries of old bucket i are going to have their home, before anybody holds a lock
+// that others wait for.
+func (e *evacuation[K, V]) touch(i uint64) {
+	m := e.to.memory
+	if m == nil || !e.grows() {
+		return
+	}
+	homes := bucketSize[K, V]() << (e.shift - e.to.shift)
+	m.Touch(uintptr(i) * homes)
+	m.Touch(uintptr(i+1)*homes - 1)
 }
 
 // nextPlace is what an entry has in the new table.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/stretchr/testify/assert"
@@ -185,4 +186,85 @@ func TestReadsNeedNoRightToWrite(t *testing.T) {
 	m.Store(7, 8)
 	require.NoError(t, m.Verify())
 	runtime.KeepAlive(m)
+}
+
+// Where huge pages turn out to be slow, the table that a map grows into has the rest of its memory in small pages while it
+// is filled; huge pages are timed before anything is in them. When the growth has ended the kernel may make huge pages of
+// them.
+func TestGrowthDoesWithoutSlowHugePages(t *testing.T) {
+	tnNeedMapping(t)
+	defer mem.ForceFallback(mem.HugeTLB)()
+	for _, slow := range []bool{false, true} {
+		var touched []uintptr
+		var mu sync.Mutex
+		restore := mem.PretendTouch(func(page unsafe.Pointer) time.Duration {
+			mu.Lock()
+			defer mu.Unlock()
+			touched = append(touched, uintptr(page))
+			present := make([]byte, 1)
+			assert.NoError(t, tnMincore(page, present))
+			assert.Zero(t, present[0]&1, "a page was written to before it was timed")
+			if slow {
+				return time.Second
+			}
+			return 0
+		})
+		m := New[uint64, uint64](WithStableHash()) // no entry is displaced to the next page by chance
+		n := uint64(0)
+		for ; m.core.read.Load() == nil || m.core.read.Load().memory == nil || m.core.read.Load().memory.MappedBytes() < 8*mib; n++ {
+			m.Store(n, n)
+		}
+		growing := m.core.read.Load()
+		if growing.memory.Kind() != mem.Advised {
+			restore()
+			t.Skip("no pages to advise: ", growing.memory.Kind())
+		}
+		require.NotNil(t, growing.old)
+		before := tnHugeAdvice(t, growing.memory)
+		m.core.settle()
+		after := tnHugeAdvice(t, growing.memory)
+		restore()
+		require.NoError(t, m.Verify())
+		if slow {
+			assert.Equal(t, "nh", before)
+			assert.Len(t, touched, 1, "one table has shown it to all")
+		} else {
+			assert.Equal(t, "hg", before)
+			assert.Greater(t, len(touched), 4+2+1, "huge pages of 2 MiB: more than there are in 9, 4.5 and 2.3 MiB")
+		}
+		assert.Equal(t, "hg", after)
+		for i := range n {
+			v, ok := m.Load(i)
+			require.True(t, ok && v == i)
+		}
+	}
+}
+
+// tnMincore asks whether the page at p is in memory.
+func tnMincore(p unsafe.Pointer, present []byte) error {
+	_, _, errno := unix.Syscall(unix.SYS_MINCORE, uintptr(p), 1, uintptr(unsafe.Pointer(unsafe.SliceData(present))))
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// tnHugeAdvice returns what huge pages the kernel was asked for in a block: "hg" for some, "nh" for none.
+func tnHugeAdvice(t *testing.T, b *mem.Block) string {
+	text, err := os.ReadFile("/proc/self/smaps")
+	require.NoError(t, err)
+	inside := false
+	for line := range strings.Lines(string(text)) {
+		var from, to uintptr
+		if n, _ := fmt.Sscanf(line, "%x-%x ", &from, &to); n == 2 {
+			inside = from <= uintptr(b.Base()) && uintptr(b.Base()) < to
+		} else if flags, ok := strings.CutPrefix(line, "VmFlags:"); ok && inside {
+			for _, f := range strings.Fields(flags) {
+				if f == "hg" || f == "nh" {
+					return f
+				}
+			}
+		}
+	}
+	return ""
 }

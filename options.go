@@ -110,8 +110,10 @@ func WithoutShrink() Option {
 // more mapped than S + max(1 GiB, 4*S) and one table, where S is the most that was in use, or being unmapped, during
 // the last two collections. (256 MiB instead of 1 GiB where int is 32 bits.)
 //
-// A huge page is filled with zeroes when it is first written to. On a virtual machine whose host has not backed that memory
-// yet this may take a Store several milliseconds; HugePagesOff makes it 4 KiB at a time.
+// A huge page is filled with zeroes when it is first written to. On a virtual machine whose host has to find that memory
+// first this may take a Store several milliseconds. A growth times that: after a slow huge page its new table, and those
+// that follow within ten seconds, are filled in small pages, which the system may join later. The table that WithCapacity
+// makes is not watched in this way; with HugePagesOff nothing takes longer than 4 KiB do.
 //
 // Reason to exist: huge pages save TLB misses, but memory becomes resident 2 MiB at a time.
 // Errors: New panics if mode is not one of the HugePages constants.

@@ -29,6 +29,7 @@ import (
 
 	"github.com/hushmap/hushmap/internal/arena"
 	"github.com/hushmap/hushmap/internal/hash"
+	"github.com/hushmap/hushmap/internal/mem"
 	"github.com/hushmap/hushmap/internal/stripe"
 	"github.com/hushmap/hushmap/internal/swar"
 )
@@ -112,7 +113,7 @@ func (c *core[K, V]) writable() *readMap[K, V] {
 	if c.traits == nil {
 		c.traits = newTraits[K, V](c.options())
 	}
-	rm := &readMap[K, V]{table: c.newTable(c.traits.withArena(), c.floor(), c.newSeed())}
+	rm := &readMap[K, V]{table: c.newTable(c.traits.withArena(), c.floor(), c.newSeed(), false)}
 	c.publish(rm)
 	return rm
 }
@@ -127,9 +128,9 @@ func (c *core[K, V]) newSeed() hash.Seed {
 	return hash.NewSeed()
 }
 
-func (c *core[K, V]) newTable(tr *traits, n uint64, seed hash.Seed) table[K, V] {
+func (c *core[K, V]) newTable(tr *traits, n uint64, seed hash.Seed, spread bool) table[K, V] {
 	s := c.options()
-	return newTable[K, V](tr, n, seed, &s.tuning, s.hugePages)
+	return newTable[K, V](tr, n, seed, &s.tuning, mem.Policy{Huge: s.hugePages != HugePagesOff, Spread: spread})
 }
 
 // publish makes rm the read map; the caller holds mu. A counter that is too narrow for the table is replaced by a
@@ -300,6 +301,9 @@ func (c *core[K, V]) finish(rm *readMap[K, V]) {
 		next := *rm
 		next.old = nil
 		c.publish(&next)
+		if rm.memory != nil {
+			rm.memory.Settle()
+		}
 		if rm.inArena() && rm.traits.arena != rm.old.traits.arena {
 			rm.traits.arena.Settle()
 		}
@@ -415,7 +419,7 @@ func (c *core[K, V]) resizeLocked(rm *readMap[K, V], n uint64, seed hash.Seed, t
 	if !fits(rm.length.Len(), rm.buckets(), n) {
 		return nil
 	}
-	old := &evacuation[K, V]{table: rm.table, to: c.newTable(tr, n, seed), doubles: n == 2*rm.buckets() && seed == rm.seed}
+	old := &evacuation[K, V]{table: rm.table, to: c.newTable(tr, n, seed, n > rm.buckets()), doubles: n == 2*rm.buckets() && seed == rm.seed}
 	if !old.grows() && !c.seal(rm, old) {
 		return nil
 	}

@@ -55,7 +55,7 @@ type table[K comparable, V any] struct {
 // newTable allocates a table of n buckets, a power of two. Buckets without pointers may lie outside the Go heap: then
 // only memory keeps them, so whoever looks into a bucket keeps the table (or the read map that it is in) alive until it
 // is done, by using it or with runtime.KeepAlive.
-func newTable[K comparable, V any](tr *traits, n uint64, seed hash.Seed, tu *tuning, huge HugePages) table[K, V] {
+func newTable[K comparable, V any](tr *traits, n uint64, seed hash.Seed, tu *tuning, policy mem.Policy) table[K, V] {
 	t := table[K, V]{
 		mask: n - 1, traits: tr, seed: seed,
 		shift: uint8(64 - bits.Len64(n-1)), hashed: tr.hashing, stored: tr.stored,
@@ -63,7 +63,8 @@ func newTable[K comparable, V any](tr *traits, n uint64, seed hash.Seed, tu *tun
 	}
 	switch size := uintptr(n) * bucketSize[K, V](); {
 	case !tr.hasPointers && size >= tu.mapFrom:
-		t.memory = mem.Alloc(size, mem.Policy{Huge: huge != HugePagesOff, Threshold: tu.mapFrom})
+		policy.Threshold = tu.mapFrom
+		t.memory = mem.Alloc(size, policy)
 		t.base = t.memory.Base()
 	case t.inRecords():
 		t.base = unsafe.Pointer(unsafe.SliceData(make([]bucket[ref, nothing], n)))

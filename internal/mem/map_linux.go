@@ -67,12 +67,14 @@ func mapAdvised(size uintptr) (region, error) {
 		_ = osUnmap(region{whole.start, before + size})
 		return region{}, err
 	}
-	if err := unix.Madvise(r.bytes(), unix.MADV_HUGEPAGE); err != nil {
+	if err := osAdvise(r, unix.MADV_HUGEPAGE); err != nil {
 		_ = osUnmap(r)
 		return region{}, err
 	}
 	return r, nil
 }
+
+func osAdvise(r region, advice int) error { return unix.Madvise(r.bytes(), advice) }
 
 // mapHugeTLB maps reserved huge pages, if that wastes at most an eighth.
 //
@@ -90,7 +92,7 @@ func mapHugeTLB(size uintptr) (region, error) {
 	if err != nil {
 		return region{}, err
 	}
-	if err := unix.Madvise(r.bytes(), unix.MADV_POPULATE_WRITE); err != nil {
+	if err := osAdvise(r, unix.MADV_POPULATE_WRITE); err != nil {
 		_ = osUnmap(r)
 		return region{}, err
 	}

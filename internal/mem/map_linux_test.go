@@ -27,20 +27,39 @@ func statm(t testing.TB) (size, resident uint64) {
 }
 
 // hugeBytes returns the bytes in huge pages of the mapping around p.
-func hugeBytes(t testing.TB, b *Block) uint64 {
+func hugeBytes(t testing.TB, b *Block) (bytes uint64) {
+	var kb uint64
+	n, _ := fmt.Sscanf(smap(t, b, "AnonHugePages:"), "%d kB", &kb)
+	require.Equal(t, 1, n)
+	return kb << 10
+}
+
+// advice returns what huge pages the kernel was asked for in b: "hg" for some, "nh" for none, "" for nothing.
+func advice(t testing.TB, b *Block) string {
+	for _, flag := range strings.Fields(smap(t, b, "VmFlags:")) {
+		if flag == "hg" || flag == "nh" {
+			return flag
+		}
+	}
+	return ""
+}
+
+// smap returns what the kernel says in one line about the mapping around b.
+func smap(t testing.TB, b *Block, line string) string {
 	f, err := os.Open("/proc/self/smaps")
 	require.NoError(t, err)
 	defer f.Close()
 	at, inside := uint64(uintptr(b.Base())), false
 	for lines := bufio.NewScanner(f); lines.Scan(); {
-		var from, to, kb uint64
+		var from, to uint64
 		if n, _ := fmt.Sscanf(lines.Text(), "%x-%x ", &from, &to); n == 2 {
 			inside = from <= at && at < to
-		} else if n, _ := fmt.Sscanf(lines.Text(), "AnonHugePages: %d kB", &kb); n == 1 && inside {
-			return kb << 10
+		} else if text, ok := strings.CutPrefix(lines.Text(), line); ok && inside {
+			return text
 		}
 	}
-	return 0
+	require.Fail(t, "not found", "%s of a block of kind %v", line, b.Kind())
+	return ""
 }
 
 func TestPagesGoBackToTheSystem(t *testing.T) {

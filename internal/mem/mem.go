@@ -103,6 +103,7 @@ func (k Kind) String() string {
 // size from MapThreshold on.
 type Policy struct {
 	Huge      bool    // ask for huge pages
+	Spread    bool    // but not where that takes whoever writes to them long; the user calls Touch and Settle
 	Threshold uintptr // bytes; smaller blocks come from the Go heap. 0 means MapThreshold
 }
 
@@ -121,6 +122,7 @@ type Block struct {
 	size   uintptr
 	mapped uintptr
 	kind   Kind
+	spread
 }
 
 // Base returns the address of the first byte: aligned to Alignment, for
@@ -163,7 +165,7 @@ var (
 //     goroutine of its own, see Mapped.
 func Alloc(size uintptr, p Policy) *Block {
 	b := &Block{size: size}
-	if size >= max(p.threshold(), 1) && size <= maxMapping && mappingAllowed() && b.allocMapping(p.Huge) {
+	if size >= max(p.threshold(), 1) && size <= maxMapping && mappingAllowed() && b.allocMapping(p) {
 		return b
 	}
 	if err := injected(Heap); err != nil {
@@ -177,7 +179,7 @@ func Alloc(size uintptr, p Policy) *Block {
 }
 
 // allocMapping makes b own a mapping of the best kind there is, if any.
-func (b *Block) allocMapping(huge bool) bool {
+func (b *Block) allocMapping(p Policy) bool {
 	// The Block exists before it is accounted: a cycle that begins after the
 	// accounting sees it.
 	age, ok := ledger.admit(b.size)
@@ -185,7 +187,7 @@ func (b *Block) allocMapping(huge bool) bool {
 		return false
 	}
 	best := Plain
-	if huge {
+	if p.Huge {
 		best = HugeTLB
 	}
 	for kind := best; kind > Heap; kind-- {
@@ -196,6 +198,9 @@ func (b *Block) allocMapping(huge bool) bool {
 		ledger.adjust(age, int64(r.size)-int64(b.size))
 		b.base, b.mapped, b.kind = r.start, r.size, kind
 		runtime.AddCleanup(b, unmapOwned, owned{r, age})
+		if kind == Advised && p.Spread {
+			b.timeTouches()
+		}
 		return true
 	}
 	ledger.adjust(age, -int64(b.size))
