@@ -114,10 +114,11 @@ func threadTime() (time.Duration, error) {
 
 var pretendTouch atomic.Pointer[func(unsafe.Pointer) time.Duration]
 
-// PretendTouch makes every first touch of a huge page take as long as touch says of its address, until restore is called.
-// It is for tests, one at a time.
+// PretendTouch makes every first touch of a huge page take as long as touch says of its address, until restore is called,
+// as if none had been touched before. It is for tests, one at a time.
 func PretendTouch(touch func(page unsafe.Pointer) time.Duration) (restore func()) {
 	pretendTouch.Store(&touch)
+	slowUntil.Store(0)
 	return func() {
 		pretendTouch.Store(nil)
 		slowUntil.Store(0)
