@@ -200,11 +200,11 @@ func (c *core[K, V]) loadOrStore(key K, value V) (actual V, loaded bool) {
 
 // loadAndDelete is Map.LoadAndDelete.
 func (c *core[K, V]) loadAndDelete(key K) (value V, loaded bool) {
-	if c.lacks(key) {
+	var p place[K, V]
+	rm, lacks := c.lockKeyUnlessLacking(key, &p)
+	if lacks {
 		return value, false
 	}
-	var p place[K, V]
-	rm := c.lockKey(key, &p)
 	if p.slot < 0 {
 		rm.release(&p)
 		return value, false
@@ -214,18 +214,21 @@ func (c *core[K, V]) loadAndDelete(key K) (value V, loaded bool) {
 	return value, true
 }
 
-// lacks reports whether one look without a lock shows that key is absent.
-func (c *core[K, V]) lacks(key K) bool {
+// lockKeyUnlessLacking is lockKey, unless one look without a lock shows that key is absent.
+func (c *core[K, V]) lockKeyUnlessLacking(key K, p *place[K, V]) (_ *readMap[K, V], lacks bool) {
 	rm := c.read.Load()
 	if rm == nil {
 		checkHashable(key)
-		return true
+		return nil, true
 	}
-	if rm.old != nil {
-		return false
+	if rm.old == nil {
+		h := rm.hash(key)
+		lacks = rm.bucket(rm.home(h)).lacks(tophash(h))
+		locked := !lacks && c.watches.Load() == nil && rm.table.lockKey(key, h, p)
+		runtime.KeepAlive(rm)
+		if lacks || locked {
+			return rm, lacks
+		}
 	}
-	h := rm.hash(key)
-	lacks := rm.bucket(rm.home(h)).lacks(tophash(h))
-	runtime.KeepAlive(rm)
-	return lacks
+	return c.lockKeySlow(key, p, nil), false
 }
