@@ -419,7 +419,10 @@ func (c *core[K, V]) resizeLocked(rm *readMap[K, V], n uint64, seed hash.Seed, t
 	if !fits(rm.length.Len(), rm.buckets(), n) {
 		return nil
 	}
-	old := &evacuation[K, V]{table: rm.table, to: c.newTable(tr, n, seed, n > rm.buckets()), doubles: n == 2*rm.buckets() && seed == rm.seed}
+	old := &evacuation[K, V]{table: rm.table, to: c.newTable(tr, n, seed, n > rm.buckets())}
+	if homes := n / rm.buckets(); homes <= 2 && seed == rm.seed {
+		old.homes = homes
+	}
 	if !old.grows() && !c.seal(rm, old) {
 		return nil
 	}

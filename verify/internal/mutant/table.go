@@ -208,9 +208,9 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "I8", Description: "entries that find no room in a pair are forgotten", File: "grow.go",
-		Old: `		living = e.adoptPair(i, living, &next)
+		Old: `		living = e.adoptHomes(i, living, &next)
 `,
-		New: `		living = e.adoptPair(i, living, &next) & 0
+		New: `		living = e.adoptHomes(i, living, &next) & 0
 `,
 	},
 	{
