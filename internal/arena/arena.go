@@ -92,6 +92,7 @@ type Arena struct {
 	more   []shard       // shards 1 and up; set once, under mu, before mask is not 0
 
 	freeShift atomic.Uint32 // log2 of the step of Free; stored under mu, only grows
+	tail      atomic.Uint32 // see expect.go; 0 if nothing is expected. Stored under mu
 
 	mu sync.Mutex // guards what follows
 	ledger
@@ -105,7 +106,12 @@ type Arena struct {
 type shard struct {
 	pos  atomic.Uint64 // a position: the shard's chunk and how far it is filled
 	dead atomic.Uint64 // granules freed by goroutines of this shard
-	_    [cacheline.Size - 16]byte
+
+	// See expect.go.
+	copied  atomic.Uint64          // what copies have cost
+	largest atomic.Uint64          // granules of the largest record that was ever counted in large
+	large   [classes]atomic.Uint64 // granules of living records above smallGranules; only the sum of all shards is a number
+	_       [cacheline.Size - 32 - 8*classes]byte
 }
 
 // New returns an empty Arena, whose records have a value behind their key or
@@ -128,7 +134,7 @@ func New(values bool) *Arena {
 //     only chunks.
 //   - Blocking: waits for others only while a chunk is made.
 //   - Errors: panics when the address space of 32 GiB is used up, dead records
-//     included. Nothing is changed then.
+//     and what Expect keeps included. Nothing is changed then.
 func (a *Arena) Add(hint uint64, key string) Ref {
 	r, b := a.reserve(hint, granulesOf(fieldSize(key)))
 	putField(b, key)
@@ -149,8 +155,15 @@ func (a *Arena) AddPair(hint uint64, key, value string) Ref {
 func (a *Arena) Copy(hint uint64, from *Arena, r Ref) Ref {
 	g := from.size(r)
 	to, b := a.reserveFor(hint, g, true)
+	a.shard(hint).copied.Add(a.cost(g))
 	copy(b, unsafe.Slice((*byte)(from.at(r)), g*granule))
 	return to
+}
+
+// Uncopy frees a copy whose original is going to be copied again.
+func (a *Arena) Uncopy(hint uint64, r Ref) {
+	a.shard(hint).copied.Add(-a.cost(a.size(r)))
+	a.Free(hint, r)
 }
 
 // Free counts record r as dead. Its bytes stay, and stay readable. The caller
@@ -158,7 +171,11 @@ func (a *Arena) Copy(hint uint64, from *Arena, r Ref) Ref {
 // that a few percent more have died, or 16 KiB: that is when to look at Usage.
 func (a *Arena) Free(hint uint64, r Ref) (look bool) {
 	g := a.size(r)
-	after := a.shard(hint).dead.Add(g)
+	s := a.shard(hint)
+	if g > smallGranules {
+		a.forget(s, g)
+	}
+	after := s.dead.Add(g)
 	step := a.freeShift.Load() & 63
 	return after>>step != (after-g)>>step
 }
@@ -237,23 +254,26 @@ func (a *Arena) reserve(hint, g uint64) (Ref, []byte) { return a.reserveFor(hint
 // reserveFor is reserve for a record that was expected or was not.
 func (a *Arena) reserveFor(hint, g uint64, expected bool) (Ref, []byte) {
 	s := a.shard(hint)
-	r := s.take(g)
+	r := s.take(g, expected)
 	if r == 0 {
 		r = a.extend(s, g, expected)
+	}
+	if g > smallGranules {
+		a.count(s, g)
 	}
 	return r, unsafe.Slice((*byte)(a.at(r)), g*granule)
 }
 
 // take reserves g granules of the shard's chunk, or returns 0 if they do not
-// fit.
+// fit, or the room is kept for records that are expected.
 //
 // An atomic addition could not fail, but it would move the position past the
 // end of the chunk, and who then knows how much was used? With an exchange the
 // position is exact at any time, and so is Usage, even after a panic.
-func (s *shard) take(g uint64) Ref {
+func (s *shard) take(g uint64, expected bool) Ref {
 	for {
 		pos := position(s.pos.Load())
-		if g > pos.room() {
+		if g > pos.room() || pos.kept() && !expected {
 			return 0
 		}
 		if s.pos.CompareAndSwap(uint64(pos), uint64(pos)+g) {

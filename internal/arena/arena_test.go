@@ -83,6 +83,10 @@ func TestPosition(t *testing.T) {
 	assert.Equal(t, ^Ref(0), p.ref())
 	assert.Zero(t, (p + 1).room())
 	assert.Zero(t, position(0).room())
+	kept := p | keptBit
+	assert.True(t, kept.kept() && !p.kept())
+	assert.Equal(t, []uint64{uint64(p.index()), p.offset(), p.room(), uint64(p.ref())},
+		[]uint64{uint64(kept.index()), kept.offset(), kept.room(), uint64(kept.ref())})
 }
 
 func TestFloorPowerOfTwo(t *testing.T) {

@@ -7,6 +7,8 @@ package arena
 // take more than half of the replacement gets a chunk of its own instead, of
 // exactly its size, and the shard stays where it is. So no tail is longer than
 // half a chunk, and records of any size waste little.
+//
+// expect.go has what is kept for the records of another Arena.
 
 import (
 	"math/bits"
@@ -54,10 +56,15 @@ type ledger struct {
 	bases     []unsafe.Pointer // by index: the chunk's first byte, or nil; the directory
 	extents   []extent         // by index
 	limit     int              // indices; less than maxIndices only in tests
-	expected  int              // indices that are kept for copies, see Expect
 	chunks    int
 	allocated uint64 // granules of all chunks
 	sealed    uint64 // granules used in chunks that are no shard's any more
+
+	// See expect.go.
+	from       *Arena // whose records are going to be copied; else nil
+	tight      bool   // all that is left is kept for them; the kept bit of each position
+	ownIndices uint64 // of the living records of more than half a chunk
+	ownUsed    uint64 // their granules
 }
 
 // extent is the size of a chunk and of its used part, in granules. While a
@@ -66,48 +73,26 @@ type extent struct{ size, used uint64 }
 
 // position says where a shard adds next:
 //
-//	| chunk index, 32 bits | end, 16 bits | offset, 16 bits |
+//	| kept | chunk index, 31 bits | end, 16 bits | offset, 16 bits |
 //
 // where end is the size of the chunk and end and offset count granules. They
-// never exceed 1<<15. Position 0 has no chunk and no room.
+// never exceed 1<<15. Position 0 has no chunk and no room. What is kept is for
+// copies. The bit is part of the word that is exchanged, so it also stops an Add
+// that has looked already.
 type position uint64
+
+const keptBit position = 1 << 63
 
 // newPosition returns the position of an offset in a chunk.
 func newPosition(index int, end, offset uint64) position {
 	return position(uint64(index)<<32 | end<<16 | offset)
 }
 
-func (p position) index() int     { return int(p >> 32) }
+func (p position) kept() bool     { return p&keptBit != 0 }
+func (p position) index() int     { return int(p &^ keptBit >> 32) }
 func (p position) offset() uint64 { return uint64(p) & 0xffff }
 func (p position) room() uint64   { return uint64(p)>>16&0xffff - uint64(p)&0xffff }
 func (p position) ref() Ref       { return Ref(p>>32)<<granuleBits | Ref(p&0xffff) }
-
-// Expect keeps address space for the living records of the Arena from, of which
-// all are going to be copied: Add finds this Arena full if it would take that
-// away. It is called before the first Copy, and Settle after the last.
-//
-// The copies take as many indices as the originals, in proportion to what
-// lives, unless they happen to fill chunks worse. One part in 32 is for that, and
-// a few chunks.
-func (a *Arena) Expect(from *Arena) {
-	u := from.Usage()
-	if u.Used == 0 {
-		return
-	}
-	from.mu.Lock()
-	indices := float64(len(from.bases))
-	from.mu.Unlock()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.expected = int(indices*float64(u.Used-u.Dead)/float64(u.Used)+indices/32) + 4*maxShards
-}
-
-// Settle gives back what Expect has kept.
-func (a *Arena) Settle() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.expected = 0
-}
 
 // extend reserves g granules for a shard whose chunk has no room for them.
 func (a *Arena) extend(s *shard, g uint64, expected bool) Ref {
@@ -118,24 +103,32 @@ func (a *Arena) extend(s *shard, g uint64, expected bool) Ref {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if own != nil {
-		return a.addOwn(own, expected)
+		return a.addOwn(g, own, expected)
 	}
-	if r := s.take(g); r != 0 { // somebody else replaced the chunk
+	if r := s.take(g, expected); r != 0 { // somebody else replaced the chunk
 		return r
 	}
 	size := a.nextSize()
 	if g > size/2 {
-		return a.addOwn(make([]byte, g*granule), expected)
+		return a.addOwn(g, nil, expected)
 	}
-	i := a.addChunk(make([]byte, size*granule), 0, expected)
-	a.seal(position(s.pos.Swap(uint64(newPosition(i, size, g)))))
+	i := a.addChunk(size, 0, nil, expected)
+	next := newPosition(i, size, g)
+	if a.tight {
+		next |= keptBit
+	}
+	a.seal(position(s.pos.Swap(uint64(next))))
 	a.spread()
 	return newPosition(i, size, 0).ref()
 }
 
 // nextSize returns the granules of the next chunk for a shard: in proportion to
-// what there is, so that the room left stays in proportion.
+// what there is, so that the room left stays in proportion, unless it is indices
+// that are short.
 func (a *Arena) nextSize() uint64 {
+	if a.tight {
+		return chunkGranules
+	}
 	n := floorPowerOfTwo(a.allocated / (roomFraction * a.shards()))
 	return min(max(n, minChunk), chunkGranules)
 }
@@ -143,36 +136,31 @@ func (a *Arena) nextSize() uint64 {
 // shards returns the number of shards in use.
 func (a *Arena) shards() uint64 { return uint64(a.mask.Load()) + 1 }
 
-// addOwn adds the chunk of a single record.
-func (a *Arena) addOwn(chunk []byte, expected bool) Ref {
-	used := uint64(len(chunk)) / granule
-	i := a.addChunk(chunk, used, expected)
-	a.sealed += used
+// indicesOf returns how many indices a chunk of g granules covers.
+func indicesOf(g uint64) uint64 { return (g + chunkGranules - 1) / chunkGranules }
+
+// addOwn adds the chunk of a single record. chunk is as in addChunk.
+func (a *Arena) addOwn(g uint64, chunk []byte, expected bool) Ref {
+	i := a.addChunk(g, g, chunk, expected)
+	a.sealed += g
 	a.spread()
 	return newPosition(i, 0, 0).ref()
 }
 
-// addChunk adds a chunk to the directory and returns its index. Readers rely on
-// the order: first the entry, then the directory that has it, and only after
-// that a Ref which needs it.
-func (a *Arena) addChunk(chunk []byte, used uint64, expected bool) int {
-	size := uint64(len(chunk)) / granule
-	covered := (size + chunkGranules - 1) / chunkGranules
+// addChunk adds a chunk to the directory and returns its index. It makes the
+// chunk unless there is one. Readers rely on the order: first the entry, then the
+// directory that has it, and only after that a Ref which needs it.
+func (a *Arena) addChunk(size, used uint64, chunk []byte, expected bool) int {
+	covered := indicesOf(size)
+	a.claim(covered, expected)
+	if chunk == nil {
+		chunk = make([]byte, size*granule)
+	}
 	if a.bases == nil {
 		a.bases = append(make([]unsafe.Pointer, 0, 8), directoryOfNone)
 		a.extents = make([]extent, 1, 2)
 	}
 	i := len(a.bases)
-	free := a.limit - i
-	if !expected {
-		free -= a.expected
-	}
-	if free < 0 || covered > uint64(free) {
-		panic(Full)
-	}
-	if expected {
-		a.expected = max(a.expected-int(covered), 0)
-	}
 	// append writes behind what readers have a use for, or copies.
 	a.bases = append(a.bases, unsafe.Pointer(unsafe.SliceData(chunk)))
 	a.bases = append(a.bases, make([]unsafe.Pointer, covered-1)...)
@@ -228,16 +216,20 @@ type Usage struct {
 func (a *Arena) Usage() Usage {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	// Dead first: what was freed by now was used by now.
-	dead := a.first.dead.Load()
-	for i := range a.more {
-		dead += a.more[i].dead.Load()
-	}
-	used := a.sealed + position(a.first.pos.Load()).offset()
-	for i := range a.more {
-		used += position(a.more[i].pos.Load()).offset()
-	}
+	used, dead := a.used()
 	return Usage{a.chunks, a.allocated * granule, used * granule, dead * granule}
+}
+
+// used returns the granules of all records, and of those that were freed.
+func (a *Arena) used() (used, dead uint64) {
+	for s := range a.all { // first: what was freed by now was used by now
+		dead += s.dead.Load()
+	}
+	used = a.sealed
+	for s := range a.all {
+		used += position(s.pos.Load()).offset()
+	}
+	return used, dead
 }
 
 // Ahead returns what the next chunks of all shards will add to Usage.Allocated,
@@ -269,11 +261,8 @@ func (a *Arena) Valid(r Ref) bool {
 
 // usedOf returns the used granules of chunk i.
 func (a *Arena) usedOf(i int) uint64 {
-	if pos := position(a.first.pos.Load()); pos.index() == i {
-		return pos.offset()
-	}
-	for s := range a.more {
-		if pos := position(a.more[s].pos.Load()); pos.index() == i {
+	for s := range a.all {
+		if pos := position(s.pos.Load()); pos.index() == i {
 			return pos.offset()
 		}
 	}
