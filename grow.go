@@ -131,24 +131,28 @@ type nextPlace struct {
 }
 
 // prepareLocked finds out what the entries of bucket i have in the new table. All of that comes before the first
-// entry moves: a user's hasher that panics, or an arena that is full, leaves the bucket as it was, and unlocked.
+// entry moves: a user's hasher that panics, or an arena that is full, leaves the bucket as it was, and unlocked. Hashes
+// come before copies, which must not be made twice: there may be no room for that.
 func (e *evacuation[K, V]) prepareLocked(i uint64, next *[bucketSlots]nextPlace) (living uint64) {
 	b := e.bucket(i)
 	w := b.observeTophash()
+	left := swar.Full(w) // entries without a copy
 	finished := false
 	defer func() {
 		if !finished {
+			e.disown(living&^left, next)
 			b.release()
 		}
 	}()
-	living = swar.Full(w)
+	living = left
 	e.near(i)
 	for f := living; f != 0; f = swar.Next(f) {
 		s := swar.First(f)
 		next[s].hash = e.rehash(i, s, swar.Byte(w, s))
-		if e.inArena() {
-			next[s].ref = e.adoptRef(b.loadRef(e.traits, s), next[s].hash)
-		}
+	}
+	for ; e.inArena() && left != 0; left = swar.Next(left) {
+		s := swar.First(left)
+		next[s].ref = e.adoptRef(b.loadRef(e.traits, s), next[s].hash)
 	}
 	finished = true
 	return living
@@ -258,6 +262,14 @@ func (e *evacuation[K, V]) adoptRef(r ref, h uint64) ref {
 		at = to.Copy(here(), e.traits.arena, at)
 	}
 	return newRef(h, at)
+}
+
+// disown frees what adoptRef has copied for these slots.
+func (e *evacuation[K, V]) disown(slots uint64, next *[bucketSlots]nextPlace) {
+	to := e.to.traits.arena
+	for f := slots; f != 0 && e.inArena() && to != e.traits.arena; f = swar.Next(f) {
+		to.Uncopy(here(), next[swar.First(f)].ref.at())
+	}
 }
 
 // evacuatePath evacuates every old bucket that key could be in (I9).

@@ -346,7 +346,8 @@ func (c *core[K, V]) rebuiltSize(rm *readMap[K, V]) uint64 {
 // the bytes of one table and the living records. That leaves half of these for dead ones, less the chunks that come next,
 // and the records that come meanwhile: with 0.4 instead of 0.35 it was 2.52 times, with 3/8 of the living records dead
 // and no regard to table and chunks between 2.0 and 2.8, and twice as many records copied. In the upper half of the
-// address space the table does not count, as it is no reason to be short of that.
+// address space the table does not count, as it is no reason to be short of that. A move that might not come to an end, as
+// the records might not fit, does not begin.
 func (c *core[K, V]) wasteful(rm *readMap[K, V], n uint64) bool {
 	if !rm.inArena() {
 		return false
@@ -361,7 +362,7 @@ func (c *core[K, V]) wasteful(rm *readMap[K, V], n uint64) bool {
 		table = 0
 	}
 	living := float64(u.Allocated) * float64(u.Used-u.Dead) / float64(u.Used)
-	return float64(u.Allocated+next) > 1.35*living+0.5*float64(table)
+	return float64(u.Allocated+next) > 1.35*living+0.5*float64(table) && rm.traits.arena.Movable()
 }
 
 // shrink starts to move the entries into a quarter of the table, or what may not be gone below, if they are few.
@@ -554,7 +555,8 @@ func (c *core[K, V]) compact() {
 		if rm == nil || !rm.inArena() {
 			return
 		}
-		if u := rm.traits.arena.Usage(); u.Dead*compactFraction <= u.Used || c.resizeAnd(rm, c.rebuiltSize(rm), true) {
+		a := rm.traits.arena
+		if u := a.Usage(); u.Dead*compactFraction <= u.Used || !a.Movable() || c.resizeAnd(rm, c.rebuiltSize(rm), true) {
 			c.settle()
 			return
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hushmap/hushmap/internal/arena"
+	"github.com/hushmap/hushmap/internal/swar"
 )
 
 // rbFill makes a map of string keys whose table is as full as a table gets before it grows.
@@ -211,6 +212,101 @@ func TestArenaFullWhileRecordsMove(t *testing.T) {
 	})
 }
 
+// The same for Stores that are tried again after they were refused, in a table with few entries to a bucket, which takes
+// many writes to move: no Delete is ever refused, the move ends, and Stores are possible again.
+func TestRefusedStoresLeaveRoomForRecordsThatMove(t *testing.T) {
+	for _, size := range []int{1500, 5000, 50_000} {
+		t.Run(fmt.Sprint(size, " bytes"), func(t *testing.T) {
+			ftWatch(t, func() { rbStoresRefused(t, size, 40<<20/size) })
+		})
+	}
+}
+
+func rbStoresRefused(t *testing.T, size, n int) {
+	m := NewBytes(WithCapacity(200_000), WithoutShrink(), withTuning(func(tu *tuning) { ftOneBucket(tu); tu.waste = 1 << 40 }))
+	key := func(i int) string { return fmt.Sprint("key ", i) }
+	value := func(i int) []byte { return bytes.Repeat([]byte{byte(i)}, size+i%(size/10)) }
+	living := map[int]bool{}
+	for i := range n + n/2 {
+		m.Set(key(i), value(i))
+		living[i] = true
+	}
+	for i := n; i < n+n/2; i++ {
+		require.True(t, m.Delete(key(i)))
+		delete(living, i)
+	}
+	rm := m.core.settle()
+	require.True(t, m.core.resizeAnd(rm, rm.buckets(), true))
+	e := m.core.read.Load().old
+	rbLimit(e.to.traits.arena, rm.traits.arena.Usage().Chunks+1) // and index 0
+
+	refused := 0
+	store := func(i int) {
+		switch p := ftPanic(func() { m.Set(key(i), value(i)) }); p {
+		case nil:
+			living[i] = true
+		case arena.Full:
+			refused++
+		default:
+			panic(p)
+		}
+	}
+	for i := 2 * n; m.core.read.Load().old != nil; i++ {
+		store(i)
+		store(i % n) // an overwrite takes room as well
+		if i%4 == 0 {
+			require.Nil(t, ftPanic(func() { require.Equal(t, living[i/4%n], m.Delete(key(i/4%n))) }), "after %d of %d buckets", e.frozen.Load(), e.buckets())
+			delete(living, i/4%n)
+		}
+	}
+	require.NotZero(t, refused)
+	t.Logf("%d refused, %d living", refused, len(living))
+	require.Equal(t, len(living), m.Len())
+	for i := range living {
+		v, ok := m.Get(nil, key(i))
+		require.True(t, ok && bytes.Equal(v, value(i)))
+	}
+	require.NoError(t, m.Verify())
+
+	m.core.settings.tuning.waste = defaultTuning.waste
+	for i := range n / 2 {
+		m.Delete(key(i))
+	}
+	m.core.settle()
+	refused = 0
+	for i := range n / 4 {
+		store(i)
+	}
+	require.LessOrEqual(t, refused, 1, "one that is refused starts to leave what is dead")
+}
+
+// A map whose arena is full of dead bytes starts to leave it when an insertion finds it so: no deletion need come any more.
+func TestRefusedStoreStartsToLeaveTheDead(t *testing.T) {
+	m := NewBytes(withTuning(func(tu *tuning) { ftOneBucket(tu); tu.waste = 1 << 40 }), WithoutShrink())
+	const n = 1000
+	key := func(i int) string { return fmt.Sprint("key ", i) }
+	for i := range n {
+		m.Set(key(i), make([]byte, 1000))
+	}
+	for i := range n / 2 {
+		m.Delete(key(i))
+	}
+	rm := m.core.settle()
+	rbLimit(rm.traits.arena, 1)
+	m.core.settings.tuning.waste = defaultTuning.waste
+	require.Equal(t, any(arena.Full), ftPanic(func() {
+		for i := range n / 2 { // there may be some room yet
+			m.Set(key(i), make([]byte, 1000))
+		}
+	}))
+	for i := range n / 2 {
+		m.Set(key(i), make([]byte, 1000))
+	}
+	require.Equal(t, n, m.Len())
+	require.NotSame(t, rm.traits.arena, m.core.settle().traits.arena)
+	require.NoError(t, m.Verify())
+}
+
 // The same when even the records that live do not fit, which takes more of them than an arena can have: lookups find
 // all there is, and what panics leaves no lock and loses nothing.
 func TestArenaTooSmallForTheRecordsThatMove(t *testing.T) {
@@ -224,7 +320,7 @@ func TestArenaTooSmallForTheRecordsThatMove(t *testing.T) {
 		rm := m.core.settle()
 		require.True(t, m.core.resizeAnd(rm, rm.buckets(), true))
 		next := m.core.read.Load()
-		rbLimit(next.traits.arena, 30)
+		rbLimit(next.traits.arena, 3) // one of 512 bytes and one of 256 KiB, for 336 KB
 		look := func() {
 			t.Helper()
 			for i := range n {
@@ -248,6 +344,11 @@ func TestArenaTooSmallForTheRecordsThatMove(t *testing.T) {
 				m.Store(key(i), i)
 			}
 		}))
+		moved, u := 0, next.traits.arena.Usage()
+		for i := range next.buckets() {
+			moved += swar.Count(swar.Full(next.bucket(i).observeTophash()))
+		}
+		require.EqualValues(t, moved*112, u.Used-u.Dead, "what was copied of a bucket that does not fit is dead")
 		rbLimit(next.traits.arena, 1000)
 		for i := range n {
 			m.LoadOrStore(key(i), i) // the panic may have come between the two

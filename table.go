@@ -266,7 +266,7 @@ type place[K comparable, V any] struct {
 	home   uint64 // index of the home bucket
 	bucket uint64 // index of the bucket the key is in; home if it is absent
 	slot   int    // -1: the key is absent
-	ref    ref    // what to put into the slot, where keys are in an arena; see readMap.keepKey
+	ref    ref    // what to put into the slot, where keys are in an arena; see core.keepKey
 }
 
 // lockKey locks key's home bucket and finds the key. It reports false, holding no lock, if the table does not own

@@ -63,18 +63,18 @@ func (c *core[K, V]) insertUnlock(rm *readMap[K, V], p *place[K, V], key K, valu
 		return false
 	}
 	if rm.inArena() {
-		rm.keepKey(p, key, value)
+		c.keepKey(rm, p, key, value)
 	}
 	in, distance := rm.insertLocked(p, key, value)
 	if in != inserted {
 		if rm.old != nil {
 			rm.old.vacate()
 		}
+		if rm.inArena() {
+			c.discard(rm, p.ref) // before outgrown, which panics if the arena has no room for what it moves
+		}
 		if in == full {
 			c.outgrown(rm)
-		}
-		if rm.inArena() {
-			c.discard(rm, p.ref)
 		}
 		return false
 	}
@@ -90,8 +90,8 @@ func (c *core[K, V]) insertUnlock(rm *readMap[K, V], p *place[K, V], key K, valu
 }
 
 // keepKey copies a new entry's key, or key and value, to the arena. If that is full it panics, with the place unlocked and
-// the slot vacated that an insertion was promised.
-func (rm *readMap[K, V]) keepKey(p *place[K, V], key K, value V) {
+// the slot vacated that an insertion was promised; if it is full of dead bytes, no deletion need come to say so.
+func (c *core[K, V]) keepKey(rm *readMap[K, V], p *place[K, V], key K, value V) {
 	kept := false
 	defer func() {
 		if !kept {
@@ -99,6 +99,7 @@ func (rm *readMap[K, V]) keepKey(p *place[K, V], key K, value V) {
 				rm.old.vacate()
 			}
 			rm.release(p)
+			c.recycle(rm)
 		}
 	}()
 	if a := rm.traits.arena; rm.inRecords() {
@@ -135,7 +136,7 @@ func (c *core[K, V]) overwriteUnlock(rm *readMap[K, V], p *place[K, V], key K, v
 		return
 	}
 	dead := rm.bucket(p.bucket).loadRef(rm.traits, p.slot)
-	rm.keepKey(p, key, value)
+	c.keepKey(rm, p, key, value)
 	rm.overwriteLocked(p, value)
 	rm.unlock(p)
 	c.discard(rm, dead)

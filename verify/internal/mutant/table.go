@@ -459,7 +459,7 @@ var Table = []Mutant{
 		p.later()
 	}
 `},
-			{"write.go", "	rm.keepKey(p, key, value)\n	rm.overwriteLocked(p, value)\n", `	rm.keepKey(p, key, value)
+			{"write.go", "	c.keepKey(rm, p, key, value)\n	rm.overwriteLocked(p, value)\n", `	c.keepKey(rm, p, key, value)
 	rm.overwriteLocked(p, value)
 	if invariants {
 		step(stepSlotStored)
@@ -486,10 +486,12 @@ func (a *Arena) AddPairLater(hint uint64, key, value string) (Ref, func()) {
 	{
 		Invariant: "arena", Description: "the bytes of a dead record are used again", File: "internal/arena/arena.go", Ordinary: true,
 		Old: `	g := a.size(r)
-	after :=`,
+	s := a.shard(hint)
+`,
 		New: `	g := a.size(r)
 	clear(unsafe.Slice((*byte)(a.at(r)), g*granule))
-	after :=`,
+	s := a.shard(hint)
+`,
 		On: "Bytes",
 	},
 	{
@@ -502,13 +504,13 @@ func (a *Arena) AddPairLater(hint uint64, key, value string) (Ref, func()) {
 	{
 		Invariant: "arena", Description: "a stale writer puts its bytes into the newest arena", File: "write.go", Ordinary: true,
 		Old: `	dead := rm.bucket(p.bucket).loadRef(rm.traits, p.slot)
-	rm.keepKey(p, key, value)
+	c.keepKey(rm, p, key, value)
 `,
 		New: `	dead := rm.bucket(p.bucket).loadRef(rm.traits, p.slot)
 	if now := c.read.Load(); now != nil && now.old != nil && now.old.base == rm.base {
-		now.keepKey(p, key, value)
+		c.keepKey(now, p, key, value)
 	} else {
-		rm.keepKey(p, key, value)
+		c.keepKey(rm, p, key, value)
 	}
 `,
 		On: "Bytes",
