@@ -222,23 +222,30 @@ func TestRefusedStoresLeaveRoomForRecordsThatMove(t *testing.T) {
 	}
 }
 
-func rbStoresRefused(t *testing.T, size, n int) {
+// rbMove has n entries of a size begin to move to an arena that has no more room than theirs, of which a third is dead.
+func rbMove(t *testing.T, n int, key func(i int) string, value func(i int) []byte) (*Bytes, *evacuation[string, record]) {
 	m := NewBytes(WithCapacity(200_000), WithoutShrink(), withTuning(func(tu *tuning) { ftOneBucket(tu); tu.waste = 1 << 40 }))
-	key := func(i int) string { return fmt.Sprint("key ", i) }
-	value := func(i int) []byte { return bytes.Repeat([]byte{byte(i)}, size+i%(size/10)) }
-	living := map[int]bool{}
 	for i := range n + n/2 {
 		m.Set(key(i), value(i))
-		living[i] = true
 	}
 	for i := n; i < n+n/2; i++ {
 		require.True(t, m.Delete(key(i)))
-		delete(living, i)
 	}
 	rm := m.core.settle()
 	require.True(t, m.core.resizeAnd(rm, rm.buckets(), true))
 	e := m.core.read.Load().old
 	rbLimit(e.to.traits.arena, rm.traits.arena.Usage().Chunks+1) // and index 0
+	return m, e
+}
+
+func rbStoresRefused(t *testing.T, size, n int) {
+	key := func(i int) string { return fmt.Sprint("key ", i) }
+	value := func(i int) []byte { return bytes.Repeat([]byte{byte(i)}, size+i%(size/10)) }
+	m, e := rbMove(t, n, key, value)
+	living := map[int]bool{}
+	for i := range n {
+		living[i] = true
+	}
 
 	refused := 0
 	store := func(i int) {
@@ -278,6 +285,40 @@ func rbStoresRefused(t *testing.T, size, n int) {
 		store(i)
 	}
 	require.LessOrEqual(t, refused, 1, "one that is refused starts to leave what is dead")
+}
+
+// The same by several goroutines.
+func TestRefusedStoresOfManyLeaveRoomForRecordsThatMove(t *testing.T) {
+	const n, size = 8000, 5000
+	ftWatch(t, func() {
+		key := func(i int) string { return fmt.Sprint("key ", i) }
+		value := func(i int) []byte { return bytes.Repeat([]byte{byte(i)}, size) }
+		m, e := rbMove(t, n, key, value)
+		var refused, stored atomic.Int64
+		ftTogether(4, func(g int) {
+			for i := g; m.core.read.Load().old != nil && !t.Failed(); i += 4 {
+				k := i % (2 * n) // overwrites and insertions; who deletes stays among his own
+				if g == 3 {
+					if p := ftPanic(func() { m.Delete(key(k)) }); !assert.Nil(t, p, "after %d of %d buckets", e.frozen.Load(), e.buckets()) {
+						return
+					}
+					continue
+				}
+				if p := ftPanic(func() { m.Set(key(k), value(k)) }); p == nil {
+					stored.Add(1)
+				} else if refused.Add(1); p != arena.Full {
+					panic(p)
+				}
+			}
+		})
+		require.NotZero(t, refused.Load())
+		t.Logf("%d stored, %d refused", stored.Load(), refused.Load())
+		for i := range n {
+			v, ok := m.Get(nil, key(i))
+			require.True(t, !ok && i%4 == 3 || bytes.Equal(v, value(i)))
+		}
+		require.NoError(t, m.Verify())
+	})
 }
 
 // A map whose arena is full of dead bytes starts to leave it when an insertion finds it so: no deletion need come any more.

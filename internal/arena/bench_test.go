@@ -143,3 +143,21 @@ func BenchmarkAddPair(b *testing.B) {
 		return a.AddPair(hint, key, "a value of 24 bytes.....")
 	}, true)
 }
+
+// BenchmarkCopy moves an Arena of a million records of 24 bytes to another, as a rebuild does.
+func BenchmarkCopy(b *testing.B) {
+	const n = 1 << 20
+	from, keys := New(false), keysOf(1024, 20)
+	refs := make([]Ref, n)
+	for i := range refs {
+		refs[i] = from.Add(0, keys[i&1023])
+	}
+	var to *Arena
+	for i := 0; i < b.N; i++ {
+		if i%n == 0 {
+			to = New(false)
+			to.Expect(from)
+		}
+		to.Copy(0, from, refs[i%n])
+	}
+}

@@ -56,7 +56,8 @@ func requireCopies(t *testing.T, from, to *Arena, living []Ref, add func(i int))
 func requireOpen(t *testing.T, to *Arena, size int) {
 	t.Helper()
 	to.Settle()
-	for !isFull(func() { to.Add(0, text(size, 0)) }) {
+	key := text(size, 0)
+	for !isFull(func() { to.Add(0, key) }) {
 	}
 	require.Equal(t, to.limit, len(to.bases))
 }
@@ -71,10 +72,10 @@ func TestRefusedAddsLeaveCopiesTheirChunks(t *testing.T) {
 				to := New(false)
 				to.limit = len(from.bases)
 				to.Expect(from)
-				refused := 0
+				refused, key := 0, text(size, 0)
 				requireCopies(t, from, to, living, func(int) {
 					for range per {
-						if isFull(func() { to.Add(0, text(size, 0)) }) {
+						if isFull(func() { to.Add(0, key) }) {
 							refused++
 						}
 					}
