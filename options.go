@@ -111,9 +111,9 @@ func WithoutShrink() Option {
 // the last two collections. (256 MiB instead of 1 GiB where int is 32 bits.)
 //
 // A huge page is filled with zeroes when it is first written to. On a virtual machine whose host has to find that memory
-// first this may take a Store several milliseconds. A growth times that: after a slow huge page its new table, and those
-// that follow within ten seconds, are filled in small pages, which the system may join later. The table that WithCapacity
-// makes is not watched in this way; with HugePagesOff nothing takes longer than 4 KiB do.
+// first this may take a Store several milliseconds. A growth times that: where huge pages are slow, or not known to be fast,
+// its new table is filled in small pages, which the system may join later. The table that WithCapacity makes is not
+// watched in this way; with HugePagesOff nothing takes longer than 4 KiB do.
 //
 // Reason to exist: huge pages save TLB misses, but memory becomes resident 2 MiB at a time.
 // Errors: New panics if mode is not one of the HugePages constants.

@@ -6,6 +6,15 @@
 // spared that. With Policy.Spread the first touch of each huge page is timed, and after a slow one the rest of the Block,
 // and for a while all of those that follow, begins with small pages. When it is filled (Settle) the kernel may join
 // them in its own time.
+//
+//	         probe was fast
+//	unknown ----------------> fast ---+
+//	   ^  \                            | a touch was slow
+//	   |   \ probe was slow            v
+//	   |    +-----------------------> slow
+//	   +------------ slowFor ----------+
+//
+// As long as nothing is known, pages are small, and a goroutine tries one that nobody waits for.
 
 package mem
 
@@ -21,14 +30,50 @@ import (
 
 const (
 	slowTouch = time.Millisecond // of processor time
-	slowFor   = 10 * time.Second // after that another Block tries
+	slowFor   = 10 * time.Second
 )
 
-// slowUntil is when huge pages are to be tried again, by the monotonic clock, as time since the package was loaded.
-var (
-	slowUntil atomic.Int64
-	loaded    = time.Now()
-)
+// hugePages is what is known of how long they take.
+var hugePages struct {
+	fast    atomic.Bool
+	slow    atomic.Int64 // if not fast: until when they are slow, as time since loaded; after that it is unknown
+	probing atomic.Bool
+}
+
+var loaded = time.Now()
+
+// foundSlow notes that a huge page was slow.
+func foundSlow() {
+	hugePages.slow.Store(int64(time.Since(loaded) + slowFor))
+	hugePages.fast.Store(false)
+}
+
+// hugePagesAreFast reports whether they are known to be. If nothing is known, a probe is started.
+func hugePagesAreFast() bool {
+	if hugePages.fast.Load() {
+		return true
+	}
+	if int64(time.Since(loaded)) >= hugePages.slow.Load() && !hugePages.probing.Swap(true) {
+		go probe()
+	}
+	return false
+}
+
+// probe tries a huge page of its own.
+func probe() {
+	defer hugePages.probing.Store(false)
+	r, err := mapAdvised(hugePageSize())
+	if err != nil {
+		foundSlow()
+		return
+	}
+	defer func() { _ = osUnmap(r) }()
+	if took, err := touchPage(r.start); err == nil && took >= slowTouch {
+		foundSlow()
+	} else {
+		hugePages.fast.Store(true) // also if this kernel does not say: then as if nobody had asked
+	}
+}
 
 // spread is what a Block knows whose huge pages are timed.
 type spread struct {
@@ -53,12 +98,10 @@ func (b *Block) touch(i uintptr) {
 	if word.Load()&bit != 0 || word.Or(bit)&bit != 0 || b.small.Load() {
 		return
 	}
-	took, err := touchPage(unsafe.Add(b.base, i<<b.shift))
-	if err != nil || took < slowTouch {
-		return
+	if took, err := touchPage(unsafe.Add(b.base, i<<b.shift)); err == nil && took >= slowTouch {
+		foundSlow()
+		b.shrinkPages()
 	}
-	slowUntil.Store(int64(time.Since(loaded) + slowFor))
-	b.shrinkPages()
 }
 
 // Settle says that the Block was filled: what pages it has matters more from now on than how they are had.
@@ -68,12 +111,17 @@ func (b *Block) Settle() {
 	}
 }
 
-// timeTouches prepares an Advised Block for Touch.
-func (b *Block) timeTouches() {
+// advised prepares an Advised Block for Touch, if its touches are spread. Others may be followed by such a one, so it is time
+// to know about huge pages.
+func (b *Block) advised(spread bool) {
+	fast := hugePagesAreFast()
+	if !spread {
+		return
+	}
 	huge := hugePageSize()
 	b.shift = uint8(bits.TrailingZeros64(uint64(huge)))
 	b.touched = make([]atomic.Uint32, b.mapped/huge/32+1)
-	if int64(time.Since(loaded)) < slowUntil.Load() {
+	if !fast {
 		b.shrinkPages()
 	}
 }
@@ -114,13 +162,14 @@ func threadTime() (time.Duration, error) {
 
 var pretendTouch atomic.Pointer[func(unsafe.Pointer) time.Duration]
 
-// PretendTouch makes every first touch of a huge page take as long as touch says of its address, until restore is called,
-// as if none had been touched before. It is for tests, one at a time.
+// PretendTouch makes every first touch of a huge page take as long as touch says of its address, until restore is called.
+// At first they are known to be fast. It is for tests, one at a time.
 func PretendTouch(touch func(page unsafe.Pointer) time.Duration) (restore func()) {
 	pretendTouch.Store(&touch)
-	slowUntil.Store(0)
+	hugePages.fast.Store(true)
 	return func() {
 		pretendTouch.Store(nil)
-		slowUntil.Store(0)
+		hugePages.fast.Store(false)
+		hugePages.slow.Store(0)
 	}
 }

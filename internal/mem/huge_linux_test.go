@@ -106,22 +106,54 @@ func TestASlowHugePageIsTheLast(t *testing.T) {
 		assert.Equal(t, "hg", advice(t, b))
 	}
 
-	// Then one does.
-	slowUntil.Store(int64(time.Since(loaded)))
+	// Then, or if nothing was ever known, somebody tries who has no part in it, and while that goes on pages are small.
+	tried := make(chan struct{})
+	restore := PretendTouch(func(unsafe.Pointer) time.Duration {
+		tried <- struct{}{}
+		tried <- struct{}{}
+		return 0
+	})
+	defer restore()
+	hugePages.fast.Store(false)
+	hugePages.slow.Store(int64(time.Since(loaded)))
 	again := Alloc(3*hugePageSize(), Policy{Huge: true, Spread: true})
-	assert.Equal(t, "hg", advice(t, again))
-	touchAll(again)
-	assert.Len(t, log.pages, 6)
+	<-tried
+	assert.Equal(t, "nh", advice(t, again))
+	assert.Equal(t, "nh", advice(t, Alloc(3*hugePageSize(), Policy{Huge: true, Spread: true})), "tried twice")
+	<-tried
+	waitUntil(t, func() bool { return !hugePages.probing.Load() })
+	assert.Equal(t, "hg", advice(t, Alloc(3*hugePageSize(), Policy{Huge: true, Spread: true})))
 	runtime.KeepAlive(b)
 	runtime.KeepAlive(next)
 	runtime.KeepAlive(again)
+}
+
+// If the page that is tried is slow, others are small for a while without another try.
+func TestASlowHugePageThatIsTried(t *testing.T) {
+	b, log := allocTimed(t, 1, func(int) bool { return true })
+	hugePages.fast.Store(false)
+	hugePages.slow.Store(0)
+	runtime.KeepAlive(Alloc(b.Size(), Policy{Huge: true})) // is followed by one that grows, perhaps
+	waitUntil(t, func() bool { return !hugePages.probing.Load() })
+	for range 3 {
+		next := Alloc(b.Size(), Policy{Huge: true, Spread: true})
+		touchAll(next)
+		assert.Equal(t, "nh", advice(t, next))
+	}
+	assert.Len(t, log.pages, 1)
+}
+
+// waitUntil waits for another goroutine.
+func waitUntil(t testing.TB, done func() bool) {
+	t.Helper()
+	require.Eventually(t, done, 20*time.Second, 100*time.Microsecond)
 }
 
 // What touching really does: the page is there, and its zeroes as well.
 func TestTouchedPagesAreZero(t *testing.T) {
 	needMapping(t)
 	defer ForceFallback(HugeTLB)()
-	defer slowUntil.Store(slowUntil.Swap(0))
+	hugePages.fast.Store(true)
 	b := Alloc(4*mib+mib, Policy{Huge: true, Spread: true})
 	if b.Kind() != Advised {
 		t.Skip("no pages to advise: ", b.Kind())

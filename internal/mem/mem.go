@@ -198,8 +198,8 @@ func (b *Block) allocMapping(p Policy) bool {
 		ledger.adjust(age, int64(r.size)-int64(b.size))
 		b.base, b.mapped, b.kind = r.start, r.size, kind
 		runtime.AddCleanup(b, unmapOwned, owned{r, age})
-		if kind == Advised && p.Spread {
-			b.timeTouches()
+		if kind == Advised {
+			b.advised(p.Spread)
 		}
 		return true
 	}

@@ -17,4 +17,4 @@ func (b *Block) Touch(offset uintptr) {}
 // Settle says that the Block was filled. It does something on Linux only.
 func (b *Block) Settle() {}
 
-func (b *Block) timeTouches() {}
+func (b *Block) advised(bool) {}
