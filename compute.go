@@ -46,7 +46,7 @@ func (c *core[K, V]) apply(key K, old V, loaded bool, value V, op Op) bool {
 func (c *core[K, V]) applyWatched(own *watch[K], key K, old V, loaded bool, value V, op Op) bool {
 	for n := 0; ; n++ {
 		var p place[K, V]
-		rm := c.lockKeySlow(key, &p, own)
+		rm := c.lockKeyFor(own, key, &p)
 		if !c.stillLocked(rm, &p, &old, loaded) {
 			rm.release(&p)
 			return false
@@ -66,6 +66,14 @@ func (c *core[K, V]) applyWatched(own *watch[K], key K, old V, loaded bool, valu
 		}
 		pause(n)
 	}
+}
+
+// lockKeyFor is lockKey for a Compute that does not give way to its own watch.
+func (c *core[K, V]) lockKeyFor(own *watch[K], key K, p *place[K, V]) *readMap[K, V] {
+	if own == nil {
+		return c.lockKey(key, p)
+	}
+	return c.lockKeySlow(key, p, own)
 }
 
 // stillLocked reports whether the place holds the words of old, or nothing if loaded is false.
