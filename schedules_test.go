@@ -472,8 +472,9 @@ func (p *scPlace) operations(bytes bool, salt int) []scOp {
 // scActor is an operation under way.
 type scActor struct {
 	op        scOp
-	stop      int // it stands still when it takes this step, counted from 0; -1: never
-	steps     int // that it has taken while it was to be stopped
+	stop      int  // it stands still when it takes this step, counted from 0; -1: never
+	steps     int  // that it has taken while it was to be stopped
+	waited    bool // for one who stood still; then others may have run beside it
 	parked    atomic.Bool
 	stopped   atomic.Bool   // it was parked once
 	holds     atomic.Bool   // a mutex, while parked
@@ -528,7 +529,8 @@ func (s *scSchedule) start(op scOp, stop int) *scActor {
 	}()
 	s.settle()
 	s.active.Store(nil)
-	s.waited = s.waited || !a.parked.Load() && !a.done.Load()
+	a.waited = !a.parked.Load() && !a.done.Load()
+	s.waited = s.waited || a.waited
 	return a
 }
 
@@ -647,6 +649,9 @@ func scExplains(state scState, left []*scActor, last *scState) bool {
 		}
 		next := state
 		r := a.op.apply(&next)
+		if a.op.kind == scLen && a.waited {
+			r = a.result // it is sure of something only while nobody runs
+		}
 		if r.value == a.result.value && r.ok == a.result.ok && scExplains(next, slices.Delete(slices.Clone(left), i, i+1), last) {
 			return true
 		}
