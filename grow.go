@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"github.com/hushmap/hushmap/internal/arena"
 	"github.com/hushmap/hushmap/internal/cacheline"
 	"github.com/hushmap/hushmap/internal/prefetch"
 	"github.com/hushmap/hushmap/internal/swar"
@@ -136,23 +137,20 @@ type nextPlace struct {
 func (e *evacuation[K, V]) prepareLocked(i uint64, next *[bucketSlots]nextPlace) (living uint64) {
 	b := e.bucket(i)
 	w := b.observeTophash()
-	left := swar.Full(w) // entries without a copy
 	finished := false
 	defer func() {
 		if !finished {
-			e.disown(living&^left, next)
 			b.release()
 		}
 	}()
-	living = left
+	living = swar.Full(w)
 	e.near(i)
 	for f := living; f != 0; f = swar.Next(f) {
 		s := swar.First(f)
 		next[s].hash = e.rehash(i, s, swar.Byte(w, s))
 	}
-	for ; e.inArena() && left != 0; left = swar.Next(left) {
-		s := swar.First(left)
-		next[s].ref = e.adoptRef(b.loadRef(e.traits, s), next[s].hash)
+	if e.inArena() && living != 0 {
+		e.adoptRefs(b, living, next)
 	}
 	finished = true
 	return living
@@ -255,20 +253,23 @@ func (e *evacuation[K, V]) adopt(b *bucket[K, V], s int, next nextPlace) {
 	}
 }
 
-// adoptRef returns the ref that a string has in the new table. If that has an arena of its own, the bytes move there.
-func (e *evacuation[K, V]) adoptRef(r ref, h uint64) ref {
-	at := r.at()
-	if to := e.to.traits.arena; to != e.traits.arena {
-		at = to.Copy(here(), e.traits.arena, at)
+// adoptRefs finds out which refs the living entries of b have in the new table. If that has an arena of its own, their
+// records are copied there, all or none.
+func (e *evacuation[K, V]) adoptRefs(b *bucket[K, V], living uint64, next *[bucketSlots]nextPlace) {
+	var at [bucketSlots]arena.Ref
+	n := 0
+	for f := living; f != 0; f = swar.Next(f) {
+		at[n] = b.loadRef(e.traits, swar.First(f)).at()
+		n++
 	}
-	return newRef(h, at)
-}
-
-// disown frees what adoptRef has copied for these slots.
-func (e *evacuation[K, V]) disown(slots uint64, next *[bucketSlots]nextPlace) {
-	to := e.to.traits.arena
-	for f := slots; f != 0 && e.inArena() && to != e.traits.arena; f = swar.Next(f) {
-		to.Uncopy(here(), next[swar.First(f)].ref.at())
+	if to := e.to.traits.arena; to != e.traits.arena {
+		to.Copy(here(), e.traits.arena, at[:n])
+	}
+	n = 0
+	for f := living; f != 0; f = swar.Next(f) {
+		s := swar.First(f)
+		next[s].ref = newRef(next[s].hash, at[n])
+		n++
 	}
 }
 

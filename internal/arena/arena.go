@@ -70,6 +70,9 @@ const (
 	chunkBytes    = chunkGranules * granule // 256 KiB
 	maxIndices    = 1 << indexBits          // 32 GiB of chunks
 
+	// MaxCopies is how many records Copy takes at once.
+	MaxCopies = 8
+
 	// Free reports true once for so many granules, a power of two: 16 KiB, and less in a small Arena, where 1 KiB may be
 	// much.
 	minFreeStep = 1 << 10 / granule
@@ -149,21 +152,57 @@ func (a *Arena) AddPair(hint uint64, key, value string) Ref {
 	return r
 }
 
-// Copy copies record r of the Arena from, which has values if a has, and
-// returns the new record's place. It may take what Expect keeps from Add.
-// Otherwise like Add.
-func (a *Arena) Copy(hint uint64, from *Arena, r Ref) Ref {
-	g := from.size(r)
-	to, b := a.reserveFor(hint, g, true)
-	a.shard(hint).copied.Add(a.cost(g))
-	copy(b, unsafe.Slice((*byte)(from.at(r)), g*granule))
-	return to
+// Copy copies up to MaxCopies records of the Arena from, which has values if a
+// has, and replaces each Ref by that of its copy. It may take what Expect keeps
+// from Add. If it finds a full all the same, nothing is copied, and the Refs mean
+// nothing any more. Otherwise like Add.
+func (a *Arena) Copy(hint uint64, from *Arena, refs []Ref) {
+	var sizes [MaxCopies]uint64
+	all, costs := uint64(0), uint64(0)
+	for i, r := range refs {
+		g := from.size(r)
+		sizes[i] = g
+		all += g
+		costs += a.cost(g)
+	}
+	s := a.shard(hint)
+	if next := s.take(all, true); next != 0 {
+		for i, r := range refs {
+			g := sizes[i]
+			if g > smallGranules {
+				a.count(s, g)
+			}
+			copyRecord(a.bytes(next, g), from, r)
+			refs[i] = next
+			next += Ref(g)
+		}
+	} else {
+		a.copyEach(hint, from, refs, &sizes)
+	}
+	s.copied.Add(costs)
 }
 
-// Uncopy frees a copy whose original is going to be copied again.
-func (a *Arena) Uncopy(hint uint64, r Ref) {
-	a.shard(hint).copied.Add(-a.cost(a.size(r)))
-	a.Free(hint, r)
+// copyEach is Copy for records that do not fit in a row.
+func (a *Arena) copyEach(hint uint64, from *Arena, refs []Ref, sizes *[MaxCopies]uint64) {
+	copied := 0
+	defer func() {
+		if copied < len(refs) {
+			for _, r := range refs[:copied] {
+				a.Free(hint, r)
+			}
+		}
+	}()
+	for i, r := range refs {
+		to, b := a.reserveFor(hint, sizes[i], true)
+		copyRecord(b, from, r)
+		refs[i] = to
+		copied++
+	}
+}
+
+// copyRecord copies record r to b, which has its size.
+func copyRecord(b []byte, from *Arena, r Ref) {
+	copy(b, unsafe.Slice((*byte)(from.at(r)), len(b)))
 }
 
 // Free counts record r as dead. Its bytes stay, and stay readable. The caller
@@ -261,8 +300,11 @@ func (a *Arena) reserveFor(hint, g uint64, expected bool) (Ref, []byte) {
 	if g > smallGranules {
 		a.count(s, g)
 	}
-	return r, unsafe.Slice((*byte)(a.at(r)), g*granule)
+	return r, a.bytes(r, g)
 }
+
+// bytes returns the g granules at r.
+func (a *Arena) bytes(r Ref, g uint64) []byte { return unsafe.Slice((*byte)(a.at(r)), g*granule) }
 
 // take reserves g granules of the shard's chunk, or returns 0 if they do not
 // fit, or the room is kept for records that are expected.

@@ -62,6 +62,7 @@ type ledger struct {
 
 	// See expect.go.
 	from       *Arena // whose records are going to be copied; else nil
+	moving     uint64 // granules of these records
 	tight      bool   // all that is left is kept for them; the kept bit of each position
 	ownIndices uint64 // of the living records of more than half a chunk
 	ownUsed    uint64 // their granules
@@ -123,13 +124,13 @@ func (a *Arena) extend(s *shard, g uint64, expected bool) Ref {
 }
 
 // nextSize returns the granules of the next chunk for a shard: in proportion to
-// what there is, so that the room left stays in proportion, unless it is indices
-// that are short.
+// what there is, or what is going to be copied, so that the room left stays in
+// proportion, unless it is indices that are short.
 func (a *Arena) nextSize() uint64 {
 	if a.tight {
 		return chunkGranules
 	}
-	n := floorPowerOfTwo(a.allocated / (roomFraction * a.shards()))
+	n := floorPowerOfTwo(max(a.allocated, a.moving) / (roomFraction * a.shards()))
 	return min(max(n, minChunk), chunkGranules)
 }
 
@@ -181,7 +182,7 @@ func (a *Arena) seal(last position) {
 
 // spread takes more shards into use as the Arena grows.
 func (a *Arena) spread() {
-	n := floorPowerOfTwo(min(a.allocated/perShard, maxShards))
+	n := floorPowerOfTwo(min(max(a.allocated, a.moving)/perShard, maxShards))
 	if n < 2 {
 		return
 	}

@@ -101,6 +101,8 @@ func (a *Arena) Expect(from *Arena) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.from = from
+	u := from.Usage()
+	a.moving = (u.Used - u.Dead) / granule
 	tail, _ := from.need()
 	a.tail.Store(uint32(tail))
 }
@@ -109,7 +111,7 @@ func (a *Arena) Expect(from *Arena) {
 func (a *Arena) Settle() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.from = nil
+	a.from, a.moving = nil, 0
 	a.tail.Store(0)
 	a.setTight(false)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -46,7 +47,7 @@ func requireCopies(t *testing.T, from, to *Arena, living []Ref, add func(i int))
 	for i, r := range living {
 		add(i)
 		var c Ref
-		require.False(t, isFull(func() { c = to.Copy(0, from, r) }),
+		require.False(t, isFull(func() { c = copyOne(to, 0, from, r) }),
 			"copy %d of %d, %d of %d indices", i, len(living), len(to.bases), to.limit)
 		require.True(t, to.Equal(c, from.Key(r)))
 	}
@@ -172,7 +173,7 @@ func TestCopiesWhileOthersAdd(t *testing.T) {
 					defer copying.Done()
 					for i := int(next.Add(1)) - 1; i < len(living); i = int(next.Add(1)) - 1 {
 						var c Ref
-						if isFull(func() { c = to.Copy(uint64(g), from, living[i]) }) {
+						if isFull(func() { c = copyOne(to, uint64(g), from, living[i]) }) {
 							t.Errorf("copy %d of %d was refused", i, len(living))
 						} else if !to.Equal(c, from.Key(living[i])) {
 							t.Error("a copy is another")
@@ -309,23 +310,57 @@ func TestRareLargeRecordKeepsLittle(t *testing.T) {
 	require.Less(t, to.kept(), int((u.Used-u.Dead)/chunkBytes)*16/15+expectSpare+3)
 }
 
-// TestUncopy copies a record over and over and takes it back.
-func TestUncopy(t *testing.T) {
-	for _, n := range []int{1000, chunkBytes / 5, chunkBytes} {
+// TestCopiesOfSeveral copies records that fit in a row, that do not, and that have chunks of their own, together.
+func TestCopiesOfSeveral(t *testing.T) {
+	for _, n := range []int{0, 1, 20, 1000, chunkBytes / 9, chunkBytes / 5, chunkBytes} {
 		from, to := New(false), New(false)
-		r := from.Add(0, text(n, 1))
+		var refs []Ref
+		for i := range 10 * MaxCopies {
+			refs = append(refs, from.Add(0, text(n+i, uint64(i))))
+		}
 		to.Expect(from)
 		kept := to.kept()
-		require.Equal(t, n == chunkBytes, kept > expectSpare)
-		for range 10 {
-			c := to.Copy(0, from, r)
-			require.Equal(t, expectSpare, to.kept(), "%d bytes", n)
-			to.Uncopy(1, c)
-			require.Equal(t, kept, to.kept(), "%d bytes", n)
+		for i := range 10 {
+			some := slices.Clone(refs[i*MaxCopies:][:MaxCopies-i%3])
+			to.Copy(uint64(i), from, some)
+			for j, c := range some {
+				requireRecord(t, to, c, text(n+i*MaxCopies+j, uint64(i*MaxCopies+j)))
+			}
+			require.LessOrEqual(t, to.kept(), kept)
+			kept = to.kept()
+			for j, r := range refs[i*MaxCopies:][:MaxCopies] { // as many as are left
+				if j >= len(some) {
+					copyOne(to, uint64(i), from, r)
+				}
+			}
 		}
+		require.Equal(t, expectSpare, to.kept())
+		require.Equal(t, from.Usage().Used, to.Usage().Used)
+		require.Zero(t, to.Usage().Dead)
+		require.Equal(t, from.costs(smallGranules), to.costs(smallGranules))
+	}
+}
+
+// TestCopyAllOrNone has no room for the last of some records: those before it are dead, and all are still to come.
+func TestCopyAllOrNone(t *testing.T) {
+	for _, n := range []int{chunkBytes / 5, chunkBytes / 2, chunkBytes} {
+		from, to := New(false), New(false)
+		var refs []Ref
+		for i := range MaxCopies {
+			refs = append(refs, from.Add(0, text(n, uint64(i))))
+		}
+		to.Expect(from)
+		kept := to.kept()
+		to.limit = 1 + 2*int(indicesOf(granulesOf(uint64(n)+longHeader)))
+		require.True(t, isFull(func() { to.Copy(0, from, slices.Clone(refs)) }))
 		u := to.Usage()
+		require.NotZero(t, u.Used)
 		require.Equal(t, u.Used, u.Dead)
 		require.Zero(t, to.costs(smallGranules))
+		require.Equal(t, kept, to.kept())
+		to.limit = maxIndices
+		to.Copy(0, from, refs)
+		require.Equal(t, expectSpare, to.kept())
 	}
 }
 

@@ -469,7 +469,7 @@ var Table = []Mutant{
 			// The check that runs under the lock would see it at once; it is readers who are to see it.
 			{"table.go", "func (t *table[K, V]) checkLocked(i uint64) {\n", "func (t *table[K, V]) checkLocked(i uint64) {\n	if t.inArena() {\n		return\n	}\n"},
 			{"table.go", "	ref    ref    // what", "	later  func()\n	ref    ref    // what"},
-			{"internal/arena/arena.go", "// Copy copies record r", `func (a *Arena) AddLater(hint uint64, key string) (Ref, func()) {
+			{"internal/arena/arena.go", "// Copy copies up to MaxCopies records", `func (a *Arena) AddLater(hint uint64, key string) (Ref, func()) {
 	r, b := a.reserve(hint, granulesOf(fieldSize(key)))
 	return r, func() { putField(b, key) }
 }
@@ -479,7 +479,7 @@ func (a *Arena) AddPairLater(hint uint64, key, value string) (Ref, func()) {
 	return r, func() { putField(putField(b, key), value) }
 }
 
-// Copy copies record r`},
+// Copy copies up to MaxCopies records`},
 		},
 		On: "Bytes",
 	},
@@ -496,9 +496,10 @@ func (a *Arena) AddPairLater(hint uint64, key, value string) (Ref, func()) {
 	},
 	{
 		Invariant: "arena", Description: "an entry keeps its ref when its bytes move", File: "grow.go", Ordinary: true,
-		Old: `		at = to.Copy(here(), e.traits.arena, at)
+		Old: `		to.Copy(here(), e.traits.arena, at[:n])
 `,
-		New: `		to.Copy(here(), e.traits.arena, at)
+		New: `		copied := at
+		to.Copy(here(), e.traits.arena, copied[:n])
 `,
 	},
 	{
