@@ -80,6 +80,7 @@ type spread struct {
 	touched []atomic.Uint32 // a bit for each huge page; nil: nothing is timed. The slice is immutable
 	shift   uint8           // log2 of the size of a huge page; immutable
 	small   atomic.Bool     // what was not touched yet gets small pages
+	settled atomic.Bool     // whatever it gets may become huge
 }
 
 // Touch says that the caller is about to write to the page at offset. It may take long where a page fault would.
@@ -106,6 +107,11 @@ func (b *Block) touch(i uintptr) {
 
 // Settle says that the Block was filled: what pages it has matters more from now on than how they are had.
 func (b *Block) Settle() {
+	b.settled.Store(true)
+	b.growPages()
+}
+
+func (b *Block) growPages() {
 	if b.small.Swap(false) {
 		_ = osAdvise(region{b.base, b.mapped}, unix.MADV_HUGEPAGE)
 	}
@@ -130,6 +136,9 @@ func (b *Block) advised(spread bool) {
 func (b *Block) shrinkPages() {
 	if !b.small.Swap(true) {
 		_ = osAdvise(region{b.base, b.mapped}, unix.MADV_NOHUGEPAGE)
+	}
+	if b.settled.Load() { // whoever timed a page was late
+		b.growPages()
 	}
 }
 

@@ -143,6 +143,28 @@ func TestASlowHugePageThatIsTried(t *testing.T) {
 	assert.Len(t, log.pages, 1)
 }
 
+// A page turns out to be slow when the Block is filled already, by others.
+func TestASlowHugePageThatComesLate(t *testing.T) {
+	needMapping(t)
+	defer ForceFallback(HugeTLB)()
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	defer PretendTouch(func(unsafe.Pointer) time.Duration {
+		close(begun)
+		<-goOn
+		return slowTouch
+	})()
+	b := Alloc(3*hugePageSize(), Policy{Huge: true, Spread: true})
+	require.Equal(t, Advised, b.Kind())
+	done := make(chan struct{})
+	go func() { defer close(done); b.Touch(0) }()
+	<-begun
+	b.Settle()
+	close(goOn)
+	<-done
+	assert.Equal(t, "hg", advice(t, b))
+	runtime.KeepAlive(b)
+}
+
 // waitUntil waits for another goroutine.
 func waitUntil(t testing.TB, done func() bool) {
 	t.Helper()
