@@ -59,10 +59,11 @@ const (
 	scCompact
 	scDouble  // start to move everything into a table of twice the size
 	scRebuild // start to move everything into a table with another seed and another arena
+	scMove    // start to move everything into a table of the same size and seed, and another arena
 )
 
 var scNames = [...]string{"Load", "Store", "LoadOrStore", "LoadAndDelete", "Delete", "Swap", "CompareAndSwap", "CompareAndDelete",
-	"Compute to update", "Compute to delete", "LoadOrCompute", "Range", "Len", "Clear", "Grow", "Compact", "double", "rebuild"}
+	"Compute to update", "Compute to delete", "LoadOrCompute", "Range", "Len", "Clear", "Grow", "Compact", "double", "rebuild", "move"}
 
 // scOp is an operation on a key.
 type scOp struct {
@@ -254,6 +255,10 @@ func scTransition[K comparable, V any](c *core[K, V], o scOp) {
 			defer c.mu.Unlock()
 			c.resizeLocked(rm, rm.buckets(), hash.NewSeed(), c.traits.withArena())
 		}
+	case scMove:
+		if rm := c.read.Load(); rm != nil {
+			c.resizeAnd(rm, rm.buckets(), true)
+		}
 	default:
 		panic(o.String())
 	}
@@ -340,6 +345,7 @@ var scPlaces = []scPlace{
 	{"growing", 1, 10, 9, 1, 4, scDouble},
 	{"shrinking", 1, 4, 3, 1, 16, scCompact},
 	{"rebuilding", 3, 10, 9, 1, 4, scRebuild},
+	{"moving", 3, 10, 9, 1, 4, scMove},
 	{"at its limit", 1, 24, 9, 21, 4, scLoad},
 }
 
@@ -380,7 +386,7 @@ func (p *scPlace) fill(m scMap) (s scState) {
 func scStart[K comparable, V any](p *scPlace, c *core[K, V]) {
 	rm := c.read.Load()
 	switch p.before {
-	case scDouble, scRebuild:
+	case scDouble, scRebuild, scMove:
 		scTransition(c, scOp{kind: p.before})
 	case scCompact:
 		c.mu.Lock()
@@ -456,7 +462,7 @@ func (p *scPlace) operations(bytes bool, salt int) []scOp {
 		{kind: scStore, key: scAbsentToo, arg: salt},
 		{kind: scLoadOrStore, key: a, arg: salt}, {kind: scLoadOrStore, key: scAbsent, arg: salt},
 		{kind: scCompareAndSwap, key: a, old: was, arg: salt}, {kind: scCompareAndSwap, key: a, old: 1100, arg: salt},
-		{kind: scRange}, {kind: scLen}, {kind: scClear}, {kind: scGrow, arg: 60}, {kind: scCompact}, {kind: scDouble}, {kind: scRebuild},
+		{kind: scRange}, {kind: scLen}, {kind: scClear}, {kind: scGrow, arg: 60}, {kind: scCompact}, {kind: scDouble}, {kind: scRebuild}, {kind: scMove},
 	}
 	if bytes {
 		return append(both, scOp{kind: scDelete, key: a}, scOp{kind: scDelete, key: b}, scOp{kind: scDelete, key: scAbsent})
