@@ -58,10 +58,7 @@ func (c *core[K, V]) applyWatched(own *watch[K], key K, old V, loaded bool, valu
 		case op == DeleteOp:
 			rm.release(&p)
 			return true
-		case loaded:
-			c.overwriteUnlock(rm, &p, key, value)
-			return true
-		case c.insertUnlock(rm, &p, key, value):
+		case loaded && c.overwriteUnlock(rm, &p, key, value), !loaded && c.insertUnlock(rm, &p, key, value):
 			return true
 		}
 		pause(n)

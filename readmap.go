@@ -386,14 +386,22 @@ func (c *core[K, V]) resizeAnd(rm *readMap[K, V], n uint64, freshArena bool) boo
 	if !c.mu.TryLock() {
 		return false
 	}
-	next := func() *readMap[K, V] {
+	next := func() (next *readMap[K, V]) {
 		defer c.mu.Unlock()
+		if c.read.Load() != rm || rm.old != nil {
+			return nil
+		}
 		tr := rm.traits
 		if freshArena {
 			tr = c.traits.withArena()
-			if rm.inArena() {
-				tr.arena.Expect(rm.traits.arena)
-			}
+		}
+		if from := rm.traits.arena; freshArena && from != nil {
+			tr.arena.Expect(from)
+			defer func() {
+				if next == nil {
+					from.Stay()
+				}
+			}()
 		}
 		return c.resizeLocked(rm, n, rm.seed, tr)
 	}()

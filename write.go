@@ -3,7 +3,11 @@
 
 package hushmap
 
-import "runtime"
+import (
+	"runtime"
+
+	"github.com/hushmap/hushmap/internal/arena"
+)
 
 // lockKey locks key's home bucket in the table that owns the key and finds the key there. It returns the read map
 // the place is in.
@@ -62,8 +66,8 @@ func (c *core[K, V]) insertUnlock(rm *readMap[K, V], p *place[K, V], key K, valu
 		c.helpOld(rm, outgrownHelps, false)
 		return false
 	}
-	if rm.inArena() {
-		c.keepKey(rm, p, key, value)
+	if rm.inArena() && !c.keepKey(rm, p, key, value) {
+		return false
 	}
 	in, distance := rm.insertLocked(p, key, value)
 	if in != inserted {
@@ -89,25 +93,35 @@ func (c *core[K, V]) insertUnlock(rm *readMap[K, V], p *place[K, V], key K, valu
 	return true
 }
 
-// keepKey copies a new entry's key, or key and value, to the arena. If that is full it panics, with the place unlocked and
-// the slot vacated that an insertion was promised; if it is full of dead bytes, no deletion need come to say so.
-func (c *core[K, V]) keepKey(rm *readMap[K, V], p *place[K, V], key K, value V) {
-	kept := false
+// keepKey copies a new entry's key, or key and value, to the arena. It reports false, and the place is unlocked, if the
+// records are moving to another arena, and the read map is about to say so. If the arena is full it panics, with the place
+// unlocked and the slot vacated that an insertion was promised; if it is full of dead bytes, no deletion need come to say so.
+func (c *core[K, V]) keepKey(rm *readMap[K, V], p *place[K, V], key K, value V) (kept bool) {
+	panics := true
 	defer func() {
-		if !kept {
-			if p.slot < 0 && rm.old != nil {
-				rm.old.vacate()
-			}
-			rm.release(p)
+		if kept {
+			return
+		}
+		if p.slot < 0 && rm.old != nil {
+			rm.old.vacate()
+		}
+		rm.release(p)
+		if panics {
 			c.recycle(rm)
 		}
 	}()
+	var at arena.Ref
 	if a := rm.traits.arena; rm.inRecords() {
-		p.ref = newRef(p.hash, a.AddPair(here(), stringOf(&key), stringOf(&value)))
+		at = a.AddPair(here(), stringOf(&key), stringOf(&value))
 	} else {
-		p.ref = newRef(p.hash, a.Add(here(), stringOf(&key)))
+		at = a.Add(here(), stringOf(&key))
 	}
-	kept = true
+	panics = false
+	if at == 0 {
+		return false
+	}
+	p.ref = newRef(p.hash, at)
+	return true
 }
 
 // removeUnlock removes the entry at a place that is not absent and releases its locks.
@@ -128,18 +142,22 @@ func (c *core[K, V]) removeUnlock(rm *readMap[K, V], p *place[K, V]) {
 	}
 }
 
-// overwriteUnlock replaces the value at a place that is not absent and releases its locks.
-func (c *core[K, V]) overwriteUnlock(rm *readMap[K, V], p *place[K, V], key K, value V) {
+// overwriteUnlock replaces the value at a place that is not absent and releases its locks. On false the caller starts
+// again: the record had no place in the arena that is left.
+func (c *core[K, V]) overwriteUnlock(rm *readMap[K, V], p *place[K, V], key K, value V) bool {
 	if !rm.inRecords() {
 		rm.overwriteLocked(p, value)
 		rm.unlock(p)
-		return
+		return true
 	}
 	dead := rm.bucket(p.bucket).loadRef(rm.traits, p.slot)
-	c.keepKey(rm, p, key, value)
+	if !c.keepKey(rm, p, key, value) {
+		return false
+	}
 	rm.overwriteLocked(p, value)
 	rm.unlock(p)
 	c.discard(rm, dead)
+	return true
 }
 
 // discard accounts the bytes of a ref that is not in the table any more.
@@ -154,11 +172,7 @@ func (c *core[K, V]) store(key K, value V) {
 	for n := 0; ; n++ {
 		var p place[K, V]
 		rm := c.lockKey(key, &p)
-		if p.slot >= 0 {
-			c.overwriteUnlock(rm, &p, key, value)
-			return
-		}
-		if c.insertUnlock(rm, &p, key, value) {
+		if p.slot >= 0 && c.overwriteUnlock(rm, &p, key, value) || p.slot < 0 && c.insertUnlock(rm, &p, key, value) {
 			return
 		}
 		pause(n)
@@ -172,11 +186,12 @@ func (c *core[K, V]) swap(key K, value V) (previous V, loaded bool) {
 		rm := c.lockKey(key, &p)
 		if p.slot >= 0 {
 			previous = rm.valueLocked(&p)
-			c.overwriteUnlock(rm, &p, key, value)
-			return previous, true
-		}
-		if c.insertUnlock(rm, &p, key, value) {
-			return previous, false
+			if c.overwriteUnlock(rm, &p, key, value) {
+				return previous, true
+			}
+		} else if c.insertUnlock(rm, &p, key, value) {
+			var none V
+			return none, false
 		}
 		pause(n)
 	}

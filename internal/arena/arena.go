@@ -137,10 +137,13 @@ func New(values bool) *Arena {
 //     only chunks.
 //   - Blocking: waits for others only while a chunk is made.
 //   - Errors: panics when the address space of 32 GiB is used up, dead records
-//     and what Expect keeps included. Nothing is changed then.
+//     and what Expect keeps included. Nothing is changed then, and neither if it
+//     returns 0, as the records of this Arena are being copied to another.
 func (a *Arena) Add(hint uint64, key string) Ref {
 	r, b := a.reserve(hint, granulesOf(fieldSize(key)))
-	putField(b, key)
+	if r != 0 {
+		putField(b, key)
+	}
 	return r
 }
 
@@ -148,7 +151,9 @@ func (a *Arena) Add(hint uint64, key string) Ref {
 // Arena with values; otherwise like Add.
 func (a *Arena) AddPair(hint uint64, key, value string) Ref {
 	r, b := a.reserve(hint, granulesOf(fieldSize(key)+fieldSize(value)))
-	putField(putField(b, key), value)
+	if r != 0 {
+		putField(putField(b, key), value)
+	}
 	return r
 }
 
@@ -287,7 +292,8 @@ func (a *Arena) shard(hint uint64) *shard {
 	return &a.more[i-1]
 }
 
-// reserve returns the place of g granules of zeroes, and their bytes.
+// reserve returns the place of g granules of zeroes, and their bytes, or 0 if
+// the Arena is being left.
 func (a *Arena) reserve(hint, g uint64) (Ref, []byte) { return a.reserveFor(hint, g, false) }
 
 // reserveFor is reserve for a record that was expected or was not.
@@ -295,7 +301,9 @@ func (a *Arena) reserveFor(hint, g uint64, expected bool) (Ref, []byte) {
 	s := a.shard(hint)
 	r := s.take(g, expected)
 	if r == 0 {
-		r = a.extend(s, g, expected)
+		if r = a.extend(s, g, expected); r == 0 {
+			return 0, nil
+		}
 	}
 	if g > smallGranules {
 		a.count(s, g)

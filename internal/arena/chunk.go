@@ -64,6 +64,7 @@ type ledger struct {
 	from       *Arena // whose records are going to be copied; else nil
 	moving     uint64 // granules of these records
 	tight      bool   // all that is left is kept for them; the kept bit of each position
+	left       bool   // all records are going to be copied, and none may come; the same bit
 	ownIndices uint64 // of the living records of more than half a chunk
 	ownUsed    uint64 // their granules
 }
@@ -95,7 +96,8 @@ func (p position) offset() uint64 { return uint64(p) & 0xffff }
 func (p position) room() uint64   { return uint64(p)>>16&0xffff - uint64(p)&0xffff }
 func (p position) ref() Ref       { return Ref(p>>32)<<granuleBits | Ref(p&0xffff) }
 
-// extend reserves g granules for a shard whose chunk has no room for them.
+// extend reserves g granules for a shard whose chunk has no room for them, or
+// returns 0 if the Arena is being left.
 func (a *Arena) extend(s *shard, g uint64, expected bool) Ref {
 	var own []byte
 	if g > chunkGranules/2 {
@@ -103,6 +105,9 @@ func (a *Arena) extend(s *shard, g uint64, expected bool) Ref {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.left {
+		return 0
+	}
 	if own != nil {
 		return a.addOwn(g, own, expected)
 	}

@@ -36,7 +36,7 @@ const (
 	classes = 3
 
 	// expectSpare is how many indices are kept besides: the first of each shard,
-	// and a few for writers that are late and still add to the Arena that is left.
+	// twice, as there may be other shards then.
 	expectSpare = 2 * maxShards
 )
 
@@ -95,9 +95,11 @@ func (a *Arena) forget(s *shard, g uint64) {
 
 // Expect keeps address space for the living records of the Arena from, of which
 // all are going to be copied: Add finds this Arena full if it would take that
-// away, and Copy only if there is not enough to begin with. Expect is called
-// before the first Copy, and Settle after the last.
+// away, and Copy only if there is not enough to begin with. Nothing can be added
+// to from any more. Expect is called before the first Copy, and Settle after the
+// last; or Stay instead, if nothing is copied after all.
 func (a *Arena) Expect(from *Arena) {
+	from.leave(true)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.from = from
@@ -105,6 +107,18 @@ func (a *Arena) Expect(from *Arena) {
 	a.moving = (u.Used - u.Dead) / granule
 	tail, _ := from.need()
 	a.tail.Store(uint32(tail))
+}
+
+// Stay takes an Expect back that was for this Arena's records.
+func (a *Arena) Stay() { a.leave(false) }
+
+// leave has nothing be added any more, or lets it be added again. Who adds at the
+// same time is done before, or is not going to.
+func (a *Arena) leave(left bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.left = left
+	a.setTight(left)
 }
 
 // Settle gives back what Expect has kept.
@@ -119,9 +133,14 @@ func (a *Arena) Settle() {
 // claim panics if there are not n indices for a chunk, or if Add would take what
 // is kept.
 func (a *Arena) claim(n uint64, expected bool) {
-	left, kept := a.limit-max(len(a.bases), 1)-int(n), a.kept()
-	a.setTight(kept > 0 && left < kept)
-	if left < 0 || a.tight && !expected {
+	left, kept := a.limit-max(len(a.bases), 1), a.kept()
+	after := left - int(n)
+	if kept > 0 && after < kept && !expected {
+		a.setTight(left-1 < kept) // if it is not only that this record is large
+		panic(Full)
+	}
+	a.setTight(kept > 0 && after < kept)
+	if after < 0 {
 		panic(Full)
 	}
 }

@@ -364,6 +364,43 @@ func TestCopyAllOrNone(t *testing.T) {
 	}
 }
 
+// TestLeave adds to an Arena whose records are being copied, in its chunk and with a chunk of their own.
+func TestLeave(t *testing.T) {
+	from, to := New(false), New(false)
+	r := from.Add(0, "key")
+	to.Expect(from)
+	before := from.Usage()
+	for _, n := range []int{0, 20, chunkBytes / 4, 2 * chunkBytes} {
+		require.Zero(t, from.Add(0, text(n, 1)))
+	}
+	require.Equal(t, before, from.Usage())
+	require.True(t, from.Equal(r, "key"))
+	from.Free(0, r)
+
+	from.Stay()
+	requireRecord(t, from, from.Add(0, text(20, 1)), text(20, 1))
+
+	pairs, next := New(true), New(true)
+	next.Expect(pairs)
+	require.Zero(t, pairs.AddPair(0, "key", "value"))
+	require.Zero(t, pairs.Usage().Chunks)
+}
+
+// TestRefusedLargeAddStopsNoOthers: small records go on in the chunks that there are.
+func TestRefusedLargeAddStopsNoOthers(t *testing.T) {
+	from, _ := crowd(300, func(int) int { return 1000 })
+	to := New(false)
+	to.limit = 600
+	to.Expect(from)
+	to.Add(0, text(1000, 0))
+	before, large := to.Usage().Chunks, text(chunkBytes*to.limit, 0)
+	for range 100 {
+		require.True(t, isFull(func() { to.Add(0, large) }))
+		to.Add(0, text(100, 0))
+	}
+	require.Less(t, to.Usage().Chunks-before, 10)
+}
+
 // TestMovable has as many records as there can be, of small ones, and then of such as may pack badly.
 func TestMovable(t *testing.T) {
 	a := New(false)

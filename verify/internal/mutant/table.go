@@ -441,16 +441,14 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "arena", Description: "a ref is published before its bytes are written", File: "write.go", Ordinary: true,
-		Old: `		p.ref = newRef(p.hash, a.AddPair(here(), stringOf(&key), stringOf(&value)))
+		Old: `		at = a.AddPair(here(), stringOf(&key), stringOf(&value))
 	} else {
-		p.ref = newRef(p.hash, a.Add(here(), stringOf(&key)))
+		at = a.Add(here(), stringOf(&key))
 	}
 `,
-		New: `		r, later := a.AddPairLater(here(), stringOf(&key), stringOf(&value))
-		p.ref, p.later = newRef(p.hash, r), later
+		New: `		at, p.later = a.AddPairLater(here(), stringOf(&key), stringOf(&value))
 	} else {
-		r, later := a.AddLater(here(), stringOf(&key))
-		p.ref, p.later = newRef(p.hash, r), later
+		at, p.later = a.AddLater(here(), stringOf(&key))
 	}
 `,
 		More: []Edit{
@@ -459,7 +457,8 @@ var Table = []Mutant{
 		p.later()
 	}
 `},
-			{"write.go", "	c.keepKey(rm, p, key, value)\n	rm.overwriteLocked(p, value)\n", `	c.keepKey(rm, p, key, value)
+			{"write.go", "		return false\n	}\n	rm.overwriteLocked(p, value)\n", `		return false
+	}
 	rm.overwriteLocked(p, value)
 	if invariants {
 		step(stepSlotStored)
@@ -505,14 +504,14 @@ func (a *Arena) AddPairLater(hint uint64, key, value string) (Ref, func()) {
 	{
 		Invariant: "arena", Description: "a stale writer puts its bytes into the newest arena", File: "write.go", Ordinary: true,
 		Old: `	dead := rm.bucket(p.bucket).loadRef(rm.traits, p.slot)
-	c.keepKey(rm, p, key, value)
+	if !c.keepKey(rm, p, key, value) {
 `,
 		New: `	dead := rm.bucket(p.bucket).loadRef(rm.traits, p.slot)
+	into := rm
 	if now := c.read.Load(); now != nil && now.old != nil && now.old.base == rm.base {
-		c.keepKey(now, p, key, value)
-	} else {
-		c.keepKey(rm, p, key, value)
+		into = now
 	}
+	if !c.keepKey(into, p, key, value) {
 `,
 		On: "Bytes",
 	},
