@@ -388,9 +388,9 @@ func TestLeave(t *testing.T) {
 
 // TestRefusedLargeAddStopsNoOthers: small records go on in the chunks that there are.
 func TestRefusedLargeAddStopsNoOthers(t *testing.T) {
-	from, _ := crowd(300, func(int) int { return 1000 })
+	from, _ := crowd(30, func(int) int { return 1000 })
 	to := New(false)
-	to.limit = 600
+	to.limit = 90
 	to.Expect(from)
 	to.Add(0, text(1000, 0))
 	before, large := to.Usage().Chunks, text(chunkBytes*to.limit, 0)
