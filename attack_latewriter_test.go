@@ -28,13 +28,7 @@ func TestLateWriterAddsNothingToAnArenaThatIsLeft(t *testing.T) {
 func lateWriter(t *testing.T, n, size, indices int, overwrites bool) {
 	key := func(i int) string { return fmt.Sprint("key ", i) }
 	value := func(i int) []byte { return bytes.Repeat([]byte{byte(i)}, size) }
-	m := NewBytes(WithCapacity(200_000), WithoutShrink(), withTuning(func(tu *tuning) { ftOneBucket(tu); tu.waste = 1 << 40 }))
-	for i := range n + n/2 {
-		m.Set(key(i), value(i))
-	}
-	for i := n; i < n+n/2; i++ {
-		require.True(t, m.Delete(key(i)))
-	}
+	m := rbThirdDead(t, n, key, value)
 	rm := m.core.settle()
 	rbLimit(rm.traits.arena, indices)
 	last := rm.buckets() - rm.buckets()/50 // the first of the last buckets, which nobody comes to but the late writer

@@ -225,8 +225,8 @@ func TestRefusedStoresLeaveRoomForRecordsThatMove(t *testing.T) {
 	}
 }
 
-// rbMove has n entries of a size begin to move to an arena that has no more room than theirs, of which a third is dead.
-func rbMove(t *testing.T, n int, key func(i int) string, value func(i int) []byte) (*Bytes, *evacuation[string, record]) {
+// rbThirdDead makes a map of n entries in an arena of which a third is dead, with few entries to a bucket.
+func rbThirdDead(t *testing.T, n int, key func(i int) string, value func(i int) []byte) *Bytes {
 	m := NewBytes(WithCapacity(200_000), WithoutShrink(), withTuning(func(tu *tuning) { ftOneBucket(tu); tu.waste = 1 << 40 }))
 	for i := range n + n/2 {
 		m.Set(key(i), value(i))
@@ -234,6 +234,12 @@ func rbMove(t *testing.T, n int, key func(i int) string, value func(i int) []byt
 	for i := n; i < n+n/2; i++ {
 		require.True(t, m.Delete(key(i)))
 	}
+	return m
+}
+
+// rbMove has n entries begin to move to an arena that has no more room than theirs.
+func rbMove(t *testing.T, n int, key func(i int) string, value func(i int) []byte) (*Bytes, *evacuation[string, record]) {
+	m := rbThirdDead(t, n, key, value)
 	rm := m.core.settle()
 	require.True(t, m.core.resizeAnd(rm, rm.buckets(), true))
 	e := m.core.read.Load().old
