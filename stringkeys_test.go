@@ -8,7 +8,10 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"unsafe"
+	"weak"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -220,6 +223,53 @@ func TestByteKeysStayOnTheStack(t *testing.T) {
 		b.SetB(key[:], nil)
 		assert.Zero(t, mtAllocs(func() {}, op), "%s", name)
 	}
+}
+
+// The collector may stop a goroutine between any two instructions. Bytes that are borrowed just then, and that nothing
+// else leads to, must be seen by it. Under -race and -d=checkptr,
+// which add calls, the collector itself would report a pointer to what it has freed.
+func TestBorrowedBytesAreSeenByTheCollector(t *testing.T) {
+	const goroutines, cycles = 2, 20
+	var stop atomic.Bool
+	died := make(chan int, goroutines)
+	for range goroutines {
+		go func() { died <- borrowForEver(&stop) }()
+	}
+	for range cycles {
+		runtime.GC()
+	}
+	stop.Store(true)
+	for range goroutines {
+		if n := <-died; n > 0 {
+			t.Errorf("%d slices were freed that were borrowed at the time", n)
+		}
+	}
+}
+
+// borrowForEver makes strings of slices and slices of strings, which are all on its stack, so that there is no write
+// barrier to tell the collector of them. It returns how many of them have died.
+func borrowForEver(stop *atomic.Bool) (died int) {
+	var held [32][]byte
+	var watched [len(held)]weak.Pointer[byte]
+	for i := range held {
+		held[i] = make([]byte, 64)
+		watched[i] = weak.Make(&held[i][0])
+	}
+	for !stop.Load() {
+		for i := range held {
+			b := held[i]
+			held[i] = nil
+			s := borrowed[string](b)
+			held[i] = unsafe.Slice(unsafe.StringData(s), len(s))
+		}
+	}
+	for i := range held {
+		if watched[i].Value() == nil {
+			died++
+		}
+		runtime.KeepAlive(held[i])
+	}
+	return died
 }
 
 // The whole API over hard keys, under every configuration.
