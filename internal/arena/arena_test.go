@@ -514,9 +514,18 @@ func TestLimit(t *testing.T) {
 	full(func() { b.Add(0, text(600, 0)) })
 }
 
+// skipUnderRace skips a long test of one goroutine, in which the race detector has nothing to find.
+func skipUnderRace(t *testing.T) {
+	t.Helper()
+	if raceEnabled {
+		t.Skip("a long test of one goroutine, which has no races")
+	}
+}
+
 // TestExpect: what Add leaves is enough for the copies, whoever comes first, and
 // is given back.
 func TestExpect(t *testing.T) {
+	skipUnderRace(t)
 	for name, size := range map[string]func(i int) int{
 		"short":  func(int) int { return 20 },
 		"mixed":  func(i int) int { return i * 7919 % 5000 },

@@ -66,6 +66,7 @@ func requireOpen(t *testing.T, to *Arena, size int) {
 // TestRefusedAddsLeaveCopiesTheirChunks has Adds that are tried again after they were refused, while copies open chunks in
 // which there is room for them.
 func TestRefusedAddsLeaveCopiesTheirChunks(t *testing.T) {
+	skipUnderRace(t)
 	for _, size := range []int{100_000, 20_000, 1000, 100} {
 		for _, per := range []int{1, 5} {
 			t.Run(fmt.Sprintf("%d bytes, %d for each copy", size, per), func(t *testing.T) {
@@ -107,6 +108,7 @@ func TestCopiesPayForNobody(t *testing.T) {
 // TestLivingPackWorse has living records that leave much of their chunks empty, and dead ones that do not: the share of the
 // bytes is not that of the indices.
 func TestLivingPackWorse(t *testing.T) {
+	skipUnderRace(t)
 	for name, size := range map[string]int{
 		"own chunk":      chunkBytes/2 + 64,
 		"own two":        chunkBytes + 64,
@@ -257,6 +259,7 @@ func TestCostsFollowRecords(t *testing.T) {
 // TestKeptIsEnough gives copies the indices that are kept for them and no more, for sizes that pack in all ways, while Adds
 // take all they get. Some records come after Expect, and some die.
 func TestKeptIsEnough(t *testing.T) {
+	skipUnderRace(t)
 	for round := range 60 {
 		rng := rand.New(rand.NewPCG(uint64(round), 7))
 		// A few sizes, near fractions of a chunk, in any proportion.
