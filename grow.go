@@ -15,11 +15,9 @@ package hushmap
 import (
 	"math/rand/v2"
 	"sync/atomic"
-	"unsafe"
 
 	"github.com/hushmap/hushmap/internal/arena"
 	"github.com/hushmap/hushmap/internal/cacheline"
-	"github.com/hushmap/hushmap/internal/prefetch"
 	"github.com/hushmap/hushmap/internal/swar"
 )
 
@@ -27,10 +25,6 @@ import (
 // before an insertion compares the two. With 16 a table of 256 buckets is compared at every 12th insertion or so of a
 // goroutine; with 64 it was every third, and adding up the stripes was a third of the time of a write.
 const checkSlack = 16
-
-// nearFrom is the number of buckets from which on records are asked for ahead of their copying. Those of smaller tables are
-// in the cache: a rebuild of a thousand entries took 0.85 of the time without.
-const nearFrom = 4096
 
 // evacuation is a table on its way out and the progress made so far.
 type evacuation[K comparable, V any] struct {
@@ -156,20 +150,11 @@ func (e *evacuation[K, V]) prepareLocked(i uint64, next *[bucketSlots]nextPlace)
 	return living
 }
 
-// near asks for the records of old bucket i, if they are to be copied, so that they come while those of another are. It
-// needs no lock, and believes nothing that it sees there.
+// near asks for the records of old bucket i, if they are to be copied, so that they come while those of another are.
 func (e *evacuation[K, V]) near(i uint64) {
-	if !e.inArena() || e.to.traits.arena == e.traits.arena || e.buckets() < nearFrom {
-		return
+	if e.to.traits.arena != e.traits.arena {
+		e.table.near(i)
 	}
-	b := e.bucket(i & e.mask)
-	var records [bucketSlots]unsafe.Pointer
-	n := 0
-	for f := swar.Full(b.observeTophash()); f != 0; f = swar.Next(f) {
-		records[n] = e.traits.arena.WordOf(b.loadRef(e.traits, swar.First(f)).at())
-		n++
-	}
-	prefetch.Words(records[:n])
 }
 
 // rehash returns the hash in the new table of the entry in slot s of old bucket i. A ref keeps the hash for as long as

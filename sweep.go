@@ -16,11 +16,15 @@ package hushmap
 
 import (
 	"runtime"
+	"slices"
 	"unsafe"
 
 	"github.com/hushmap/hushmap/internal/hash"
 	"github.com/hushmap/hushmap/internal/swar"
 )
+
+// sweepAhead is how many buckets ahead of a sweep records are asked for.
+const sweepAhead = 2
 
 // entryRef is an entry as a sweep found it.
 type entryRef[K comparable] struct {
@@ -40,11 +44,14 @@ type bound struct {
 // sweep is the state of one pass over a map.
 type sweep[K comparable, V any] struct {
 	core    *core[K, V]
+	in      *readMap[K, V] // the read map of the last pass
 	now     bound
 	earlier []bound
 	batch   []entryRef[K]
-	first   uint64 // the batch is of hashes from first
-	last    uint64 // to last
+	first   uint64        // the batch is of hashes from first
+	last    uint64        // to last
+	home    uint64        // their home in the table of in
+	bucket  *bucket[K, V] // that bucket
 }
 
 // sweep calls visit for every entry, in the order of hashes, until visit returns false. No lock is held meanwhile.
@@ -73,7 +80,14 @@ func (s *sweep[K, V]) pass(rm *readMap[K, V], visit func(*readMap[K, V], *entryR
 	done := s.advance()
 	for i := range s.batch {
 		e := &s.batch[i]
-		if value, ok := s.current(rm, e); ok && !visit(rm, e, value) {
+		value := rm.loadValue(s.bucket, e.slot)
+		if e.bucket != s.home || s.core.read.Load() != rm || !s.bucket.settled(e.control) {
+			var ok bool
+			if value, ok = s.current(rm, e); !ok {
+				continue
+			}
+		}
+		if !visit(rm, e, value) {
 			return true
 		}
 	}
@@ -97,20 +111,22 @@ func (s *sweep[K, V]) advance() (done bool) {
 // collect fills the batch with the entries whose home is the bucket that position is in. It reports false if rm is
 // stale.
 func (s *sweep[K, V]) collect(rm *readMap[K, V]) bool {
-	if rm.seed != s.now.seed {
-		if s.now.position != 0 {
-			s.earlier = append(s.earlier, s.now)
-		}
-		s.now = bound{seed: rm.seed}
+	if rm != s.in {
+		s.enter(rm)
 	}
 	home := rm.home(s.now.position)
 	s.first, s.last = s.now.position, home<<(rm.shift&63)+(1<<(rm.shift&63)-1)
 	if rm.old != nil {
 		s.evacuate(rm, home)
 	}
+	if rm.far {
+		rm.near(home + sweepAhead)
+	}
 	s.batch = s.batch[:0]
+	b := rm.bucket(home)
+	s.home, s.bucket = home, b
 	for n := 0; ; n++ {
-		c := rm.bucket(home).observe()
+		c := b.observe()
 		switch {
 		case c.moved():
 			return false
@@ -119,13 +135,24 @@ func (s *sweep[K, V]) collect(rm *readMap[K, V]) bool {
 				return false
 			}
 			s.filter(rm)
-		case !s.copyBucket(rm, home):
+		case !s.copyBucket(rm, b, home):
 			pause(n)
 			continue
 		case !s.undisplaced(rm, home):
 			s.filter(rm)
 		}
 		return true
+	}
+}
+
+// enter goes on in read map rm, from the start if its seed is another one.
+func (s *sweep[K, V]) enter(rm *readMap[K, V]) {
+	s.in = rm
+	if rm.seed != s.now.seed {
+		if s.now.position != 0 {
+			s.earlier = append(s.earlier, s.now)
+		}
+		s.now = bound{seed: rm.seed}
 	}
 }
 
@@ -152,21 +179,32 @@ func (s *sweep[K, V]) evacuate(rm *readMap[K, V], home uint64) {
 
 // copyBucket appends the entries of bucket i to the batch. It reports false, appending nothing, if the bucket
 // changed meanwhile.
-func (s *sweep[K, V]) copyBucket(rm *readMap[K, V], i uint64) bool {
-	b, before := rm.bucket(i), len(s.batch)
+func (s *sweep[K, V]) copyBucket(rm *readMap[K, V], b *bucket[K, V], i uint64) bool {
+	before := len(s.batch)
 	c := b.observe()
 	w := b.observeTophash()
 	for f := swar.Full(w); f != 0; f = swar.Next(f) {
 		slot := swar.First(f)
-		s.batch = append(s.batch, entryRef[K]{
-			key: rm.loadKey(b, slot), bucket: i, slot: slot, tophash: swar.Byte(w, slot), control: c,
-		})
+		// Field by field: a literal is put together elsewhere and copied in pieces that the processor has to wait for.
+		e := s.next()
+		e.key = rm.loadKey(b, slot)
+		e.bucket, e.slot, e.tophash, e.control = i, slot, swar.Byte(w, slot), c
 	}
 	if !b.unchanged(c) {
 		s.batch = s.batch[:before]
 		return false
 	}
 	return true
+}
+
+// next appends an entry to the batch, to be filled in.
+func (s *sweep[K, V]) next() *entryRef[K] {
+	n := len(s.batch)
+	if n == cap(s.batch) {
+		s.batch = slices.Grow(s.batch, 1)
+	}
+	s.batch = s.batch[:n+1]
+	return &s.batch[n]
 }
 
 // copyPath appends the entries of home and of the buckets behind it that its entries may be in. While home is
@@ -177,7 +215,7 @@ func (s *sweep[K, V]) copyPath(rm *readMap[K, V], home uint64) bool {
 	}
 	defer rm.bucket(home).release()
 	for i, n := home, uint64(0); n <= rm.mask; i, n = (i+1)&rm.mask, n+1 {
-		for tries := 0; !s.copyBucket(rm, i); tries++ {
+		for tries := 0; !s.copyBucket(rm, rm.bucket(i), i); tries++ {
 			pause(tries)
 		}
 		c := rm.bucket(i).observe()

@@ -27,10 +27,15 @@ import (
 
 	"github.com/hushmap/hushmap/internal/hash"
 	"github.com/hushmap/hushmap/internal/mem"
+	"github.com/hushmap/hushmap/internal/prefetch"
 	"github.com/hushmap/hushmap/internal/swar"
 )
 
 const (
+	// nearFrom is the number of buckets from which on records are asked for ahead of their copying, or of their keys' use.
+	// Those of smaller tables are in the cache: a rebuild of a thousand entries took 0.85 of the time without.
+	nearFrom = 4096
+
 	// minBuckets is the size of the first table. Four buckets of 16-byte slots are 576 bytes.
 	minBuckets = 4
 
@@ -161,6 +166,22 @@ func (t *table[K, V]) wordOf(b *bucket[K, V], i int) unsafe.Pointer {
 	default:
 		return b.wordOf(i)
 	}
+}
+
+// near asks for the records of bucket i, modulo the number of buckets. It needs no lock, and believes nothing that it
+// sees there.
+func (t *table[K, V]) near(i uint64) {
+	if !t.inArena() || t.buckets() < nearFrom {
+		return
+	}
+	b := t.bucket(i & t.mask)
+	var records [bucketSlots]unsafe.Pointer
+	n := 0
+	for f := swar.Full(b.observeTophash()); f != 0; f = swar.Next(f) {
+		records[n] = t.traits.arena.WordOf(b.loadRef(t.traits, swar.First(f)).at())
+		n++
+	}
+	prefetch.Words(records[:n])
 }
 
 // home returns the index of the first bucket of h's probe sequence.
