@@ -173,7 +173,16 @@ func (c *core[K, V]) lookup(key K) (value V, ok bool) {
 	case unsafe.Sizeof(key) == 8 && quick == hashWord:
 		h = hash.Word(*(*uint64)(unsafe.Pointer(&key)), &rm.seed)
 	case stringSized[K]() && quick == hashString:
-		h = hash.String(stringOf(&key), &rm.seed)
+		// As hash.String, and below as arena.Equal, but without a call: 0.87 of the time for a thousand entries.
+		str := stringOf(&key)
+		switch p, n := unsafe.Pointer(unsafe.StringData(str)), len(str); {
+		case hash.Wordwise(n):
+			h = hash.Tail(hash.Head(p, n, &rm.seed), p, n, &rm.seed)
+		case hash.Endwise(n):
+			h = hash.Ends(p, n, &rm.seed)
+		default:
+			h = hash.String(str, &rm.seed)
+		}
 	case stringSized[K]() && quick == hashInterface:
 		h = hash.Any(anyOf(&key), &rm.seed)
 	case quick == hashNone:
@@ -202,7 +211,24 @@ func (c *core[K, V]) lookup(key K) (value V, ok bool) {
 		if inArena {
 			// A ref that matches leads to the whole key, whatever becomes of the slot meanwhile.
 			r := b.refs().loadKey(rm.traits, i)
-			if !r.mayBe(h) || !rm.traits.arena.Equal(r.at(), stringOf(&key)) {
+			if !r.mayBe(h) {
+				continue
+			}
+			str := stringOf(&key)
+			if n := len(str); arena.Wordwise(n) {
+				p := unsafe.Pointer(unsafe.StringData(str))
+				q, same := rm.traits.arena.Short(r.at(), n)
+				if !same {
+					continue
+				}
+				differ := arena.Differ(p, q, 0, min(n, 16))
+				if n > 16 {
+					differ |= arena.Differ(p, q, n-16, n)
+				}
+				if differ != 0 {
+					continue
+				}
+			} else if !rm.traits.arena.Equal(r.at(), str) {
 				continue
 			}
 			value = b.refs().loadValue(rm.traits, i)

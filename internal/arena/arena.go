@@ -238,12 +238,23 @@ func (a *Arena) Equal(r Ref, key string) bool {
 	case n > 32:
 		return equalMany(p, q, n)
 	case n > 16:
-		return differ64(p, q, 0)|differ64(p, q, 8)|differ64(p, q, n-16)|differ64(p, q, n-8) == 0
+		return Differ(p, q, 0, 16)|Differ(p, q, n-16, n) == 0
 	case n >= 8:
-		return differ64(p, q, 0)|differ64(p, q, n-8) == 0
+		return Differ(p, q, 0, n) == 0
 	default:
 		return equalFew(p, q, n)
 	}
+}
+
+// Wordwise reports whether a key of n bytes, 8 to 32, can be compared by Short and Differ.
+func Wordwise(n int) bool { return uint(n-8) <= 32-8 }
+
+// Short returns where the bytes of record r's key are, and whether it has n of them, for n that is Wordwise. It can be
+// inlined, and so can Differ. Together they are Equal without a call: the keys are the same if they do not Differ in
+// their first min(n, 16) bytes, nor, if they are longer, in their last 16.
+func (a *Arena) Short(r Ref, n int) (key unsafe.Pointer, ok bool) {
+	p := a.at(r)
+	return unsafe.Add(p, shortHeader), int(*(*uint8)(p)) == n
 }
 
 // WordOf returns the address of the first word of record r, to prefetch.

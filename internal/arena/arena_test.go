@@ -54,16 +54,35 @@ func requireRecord(t *testing.T, a *Arena, r Ref, key string) {
 	require.NotZero(t, r)
 	require.True(t, a.Valid(r))
 	require.True(t, a.Key(r) == key, "key of %d bytes", len(key))
-	require.True(t, a.Equal(r, strings.Clone(key)), "key of %d bytes", len(key))
+	require.True(t, equal(a, r, strings.Clone(key)), "key of %d bytes", len(key))
 	if n := len(key); n > 0 {
-		require.False(t, a.Equal(r, key[:n-1]), "shorter than %d bytes", n)
+		require.False(t, equal(a, r, key[:n-1]), "shorter than %d bytes", n)
 		for _, i := range []int{0, n / 2, n - 1} {
 			b := []byte(key)
 			b[i] ^= 1
-			require.False(t, a.Equal(r, string(b)), "byte %d of %d differs", i, n)
+			require.False(t, equal(a, r, string(b)), "byte %d of %d differs", i, n)
 		}
 	}
-	require.False(t, a.Equal(r, key+"\x00"), "longer than %d bytes", len(key))
+	require.False(t, equal(a, r, key+"\x00"), "longer than %d bytes", len(key))
+}
+
+// equal is a.Equal, and sees to it that the same without a call says the same.
+func equal(a *Arena, r Ref, key string) bool {
+	whole, n := a.Equal(r, key), len(key)
+	if Wordwise(n) {
+		p := unsafe.Pointer(unsafe.StringData(key))
+		q, same := a.Short(r, n)
+		if same {
+			same = Differ(p, q, 0, min(n, 16)) == 0
+		}
+		if same && n > 16 {
+			same = Differ(p, q, n-16, n) == 0
+		}
+		if same != whole {
+			panic("Short and Differ say otherwise than Equal")
+		}
+	}
+	return whole
 }
 
 func TestLayout(t *testing.T) {

@@ -42,6 +42,11 @@ func equalFew(p, q unsafe.Pointer, n int) bool {
 	return true
 }
 
+// Differ returns a word that is 0 if bytes from to to, 8 to 16 of them, are the same at p and at q.
+func Differ(p, q unsafe.Pointer, from, to int) uint64 {
+	return differ64(p, q, from) | differ64(p, q, to-8)
+}
+
 // differ64 returns a word that is 0 if the words at p+i and q+i are the same.
 func differ64(p, q unsafe.Pointer, i int) uint64 { return load64(p, i) ^ load64(q, i) }
 

@@ -22,7 +22,7 @@ const wordwise = 64
 // there are no AES instructions.
 func String(str string, s *Seed) uint64 {
 	p, n := unsafe.Pointer(unsafe.StringData(str)), len(str)
-	var a, b uint64
+	var few uint64
 	switch {
 	case n > wordwise:
 		return Comparable(&str, s)
@@ -31,15 +31,34 @@ func String(str string, s *Seed) uint64 {
 		for i := 16; i < n-16; i += 16 {
 			h = fold(load64(p, i)^s.A, load64(p, i+8)^h)
 		}
-		return Word(h^fold(load64(p, n-16)^s.D, load64(p, n-8)^s.B)^uint64(n), s)
+		return Tail(h^uint64(n), p, n, s)
 	case n >= 8:
-		a, b = load64(p, 0), load64(p, n-8)
+		return Ends(p, n, s)
 	case n >= 4:
-		a, b = load32(p, 0), load32(p, n-4)
+		return Word(fold(load32(p, 0)^s.A, load32(p, n-4)^s.C)^uint64(n), s)
 	case n > 0:
-		a = uint64(*(*byte)(p)) | uint64(*(*byte)(unsafe.Add(p, n/2)))<<8 | uint64(*(*byte)(unsafe.Add(p, n-1)))<<16
+		few = uint64(*(*byte)(p)) | uint64(*(*byte)(unsafe.Add(p, n/2)))<<8 | uint64(*(*byte)(unsafe.Add(p, n-1)))<<16
 	}
-	return Word(fold(a^s.A, b^s.C)^uint64(n), s)
+	return Word(fold(few^s.A, s.C)^uint64(n), s)
+}
+
+// Endwise reports whether n bytes are 8 to 16, and Wordwise whether they are 17 to 32.
+func Endwise(n int) bool  { return uint(n-8) <= 16-8 }
+func Wordwise(n int) bool { return uint(n-17) <= 32-17 }
+
+// Ends is String for the n bytes at p, if they are Endwise. It can be inlined, as Head and Tail can.
+func Ends(p unsafe.Pointer, n int, s *Seed) uint64 {
+	return Word(fold(load64(p, 0)^s.A, load64(p, n-8)^s.C)^uint64(n), s)
+}
+
+// Head begins String for the n bytes at p, if they are Wordwise.
+func Head(p unsafe.Pointer, n int, s *Seed) uint64 {
+	return fold(load64(p, 0)^s.A, load64(p, 8)^s.C) ^ uint64(n)
+}
+
+// Tail ends what Head began: String is Tail(Head(p, n, s), p, n, s).
+func Tail(head uint64, p unsafe.Pointer, n int, s *Seed) uint64 {
+	return Word(head^fold(load64(p, n-16)^s.D, load64(p, n-8)^s.B), s)
 }
 
 // fold multiplies to 128 bits and xors the halves.

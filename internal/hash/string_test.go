@@ -234,6 +234,26 @@ func TestStringSpreadsKeysOverBuckets(t *testing.T) {
 	}
 }
 
+// TestPiecesAreString: callers that cannot afford a call get the same hashes.
+func TestPiecesAreString(t *testing.T) {
+	seed := NewSeed()
+	text := []byte("the quick brown fox jumps over the lazy dog, and runs away")
+	pieces := 0
+	for n := range len(text) {
+		str, p := string(text[:n]), unsafe.Pointer(&text[0])
+		switch {
+		case Endwise(n):
+			assert.Equal(t, String(str, &seed), Ends(p, n, &seed), "%d bytes", n)
+			pieces++
+		case Wordwise(n):
+			assert.Equal(t, String(str, &seed), Tail(Head(p, n, &seed), p, n, &seed), "%d bytes", n)
+			pieces++
+		}
+	}
+	assert.Equal(t, 32-8+1, pieces)
+	assert.False(t, Endwise(7) || Wordwise(33))
+}
+
 func TestStringIsUnbiased(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	for _, s := range fullSeeds(2) {
