@@ -125,13 +125,21 @@ func pipe[K comparable, V any](c *core[K, V], keys []K, op func(i int, rm *readM
 
 // header begins with the group at keys[from:], if there is one.
 func (g *group[K, V]) header(c *core[K, V], keys []K, from int) {
+	before, rm := g.rm, c.read.Load()
 	g.rm, g.keys = nil, keys[min(from, len(keys)):min(from+batchGroup, len(keys))]
-	rm := c.read.Load()
 	if rm == nil || !rm.far || rm.old != nil {
+		g.forget()
 		return
 	}
+	if rm != before {
+		g.forget()
+	}
 	if rm.traits.mayPanic || rm.hashed == hashCustom {
-		defer func() { _ = recover() }() // the operation itself will panic, when it is its turn
+		defer func() {
+			if recover() != nil { // the operation itself will panic, when it is its turn
+				g.forget()
+			}
+		}()
 	}
 	for i, key := range g.keys {
 		h := rm.hash(key)
@@ -140,6 +148,12 @@ func (g *group[K, V]) header(c *core[K, V], keys []K, from int) {
 	}
 	g.rm = rm
 	g.ask()
+}
+
+// forget drops all addresses, as their table may be unmapped once nobody has its read map.
+func (g *group[K, V]) forget() {
+	clear(g.near[:])
+	clear(g.words[:])
 }
 
 // slot goes on with the headers.

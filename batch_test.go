@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -66,6 +67,40 @@ func btBring[K comparable, V any](t *testing.T, s btState, m *Map[K, V]) {
 		}
 	}
 	require.True(t, m.Stats().Growing, "took effect")
+}
+
+// A group keeps no address in a table that it does not keep, or the address could be another's while it is on the stack.
+func TestGroupsForgetTablesThatGo(t *testing.T) {
+	m := New[any, int](btLarge)
+	keys := make([]any, batchGroup)
+	for i := range keys {
+		keys[i] = i
+	}
+	m.StoreBatch(keys, make([]int, len(keys)))
+	m.core.settle()
+	var g group[any, int]
+	knows := func() bool {
+		return slices.ContainsFunc(g.near[:], func(k nearKey[any, int]) bool { return k.bucket != nil }) ||
+			slices.ContainsFunc(g.words[:], func(p unsafe.Pointer) bool { return p != nil })
+	}
+	g.header(&m.core, keys, 0)
+	require.True(t, g.rm != nil && knows())
+
+	m.Grow(10_000)
+	m.core.settle()
+	g.header(&m.core, keys[:1], 0)
+	require.NotNil(t, g.rm)
+	for _, k := range g.near[1:] {
+		assert.Nil(t, k.bucket, "another table")
+	}
+
+	g.header(&m.core, append([]any{1}, []int{}), 0)
+	assert.False(t, g.rm != nil || knows(), "a key panicked")
+
+	g.header(&m.core, keys, 0)
+	m.Clear()
+	g.header(&m.core, keys, 0)
+	assert.False(t, g.rm != nil || knows(), "no table")
 }
 
 // Batches do what single calls do, in every state of a map, for keys of many types, present, absent and repeated ones.

@@ -404,6 +404,18 @@ func TestRangeStopsLikeSyncMap(t *testing.T) {
 	}
 }
 
+// A sweep keeps no address in a table that it does not keep, or the address could be another's while it is on the stack.
+func TestSweepForgetsTablesThatGo(t *testing.T) {
+	var m Map[int, int]
+	m.Store(1, 1)
+	s := sweep[int, int]{core: &m.core}
+	require.True(t, s.collect(m.core.settle()))
+	require.NotNil(t, s.bucket)
+	m.Grow(1000)
+	s.enter(m.core.settle())
+	assert.Nil(t, s.bucket)
+}
+
 // Entries that the callback deletes before their turn are not visited, in neither map.
 func TestRangeSkipsWhatItDeletes(t *testing.T) {
 	for _, m := range []stSyncMap{new(sync.Map), new(AnyMap)} {

@@ -176,9 +176,9 @@ func (c *core[K, V]) lookup(key K) (value V, ok bool) {
 		// As hash.String, and below as arena.Equal, but without a call: 0.87 of the time for a thousand entries.
 		str := stringOf(&key)
 		switch p, n := unsafe.Pointer(unsafe.StringData(str)), len(str); {
-		case hash.Wordwise(n):
+		case hash.IsMedium(n):
 			h = hash.Tail(hash.Head(p, n, &rm.seed), p, n, &rm.seed)
-		case hash.Endwise(n):
+		case hash.IsShort(n):
 			h = hash.Ends(p, n, &rm.seed)
 		default:
 			h = hash.String(str, &rm.seed)

@@ -119,7 +119,7 @@ func (s *sweep[K, V]) collect(rm *readMap[K, V]) bool {
 	if rm.old != nil {
 		s.evacuate(rm, home)
 	}
-	if rm.far {
+	if rm.far && rm.old == nil { // during a growth the buckets ahead are empty, and their pages perhaps not there yet
 		rm.near(home + sweepAhead)
 	}
 	s.batch = s.batch[:0]
@@ -147,7 +147,7 @@ func (s *sweep[K, V]) collect(rm *readMap[K, V]) bool {
 
 // enter goes on in read map rm, from the start if its seed is another one.
 func (s *sweep[K, V]) enter(rm *readMap[K, V]) {
-	s.in = rm
+	s.in, s.bucket = rm, nil // the table that this one was in may be unmapped from now on
 	if rm.seed != s.now.seed {
 		if s.now.position != 0 {
 			s.earlier = append(s.earlier, s.now)

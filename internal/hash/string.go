@@ -42,16 +42,16 @@ func String(str string, s *Seed) uint64 {
 	return Word(fold(few^s.A, s.C)^uint64(n), s)
 }
 
-// Endwise reports whether n bytes are 8 to 16, and Wordwise whether they are 17 to 32.
-func Endwise(n int) bool  { return uint(n-8) <= 16-8 }
-func Wordwise(n int) bool { return uint(n-17) <= 32-17 }
+// IsShort reports whether n is 8 to 16, and IsMedium whether it is 17 to 32.
+func IsShort(n int) bool  { return uint(n-8) <= 16-8 }
+func IsMedium(n int) bool { return uint(n-17) <= 32-17 }
 
-// Ends is String for the n bytes at p, if they are Endwise. It can be inlined, as Head and Tail can.
+// Ends is String for the n bytes at p, if n IsShort. It can be inlined, as Head and Tail can.
 func Ends(p unsafe.Pointer, n int, s *Seed) uint64 {
 	return Word(fold(load64(p, 0)^s.A, load64(p, n-8)^s.C)^uint64(n), s)
 }
 
-// Head begins String for the n bytes at p, if they are Wordwise.
+// Head begins String for the n bytes at p, if n IsMedium.
 func Head(p unsafe.Pointer, n int, s *Seed) uint64 {
 	return fold(load64(p, 0)^s.A, load64(p, 8)^s.C) ^ uint64(n)
 }

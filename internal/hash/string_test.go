@@ -242,16 +242,16 @@ func TestPiecesAreString(t *testing.T) {
 	for n := range len(text) {
 		str, p := string(text[:n]), unsafe.Pointer(&text[0])
 		switch {
-		case Endwise(n):
+		case IsShort(n):
 			assert.Equal(t, String(str, &seed), Ends(p, n, &seed), "%d bytes", n)
 			pieces++
-		case Wordwise(n):
+		case IsMedium(n):
 			assert.Equal(t, String(str, &seed), Tail(Head(p, n, &seed), p, n, &seed), "%d bytes", n)
 			pieces++
 		}
 	}
 	assert.Equal(t, 32-8+1, pieces)
-	assert.False(t, Endwise(7) || Wordwise(33))
+	assert.False(t, IsShort(7) || IsMedium(33))
 }
 
 func TestStringIsUnbiased(t *testing.T) {
