@@ -80,7 +80,7 @@ func (s *sweep[K, V]) pass(rm *readMap[K, V], visit func(*readMap[K, V], *entryR
 	done := s.advance()
 	for i := range s.batch {
 		e := &s.batch[i]
-		value := rm.loadValue(s.bucket, e.slot)
+		value := rm.loadValue(s.bucket, e.slot) // what current would find, mostly; dropped if the look after it says no (I6)
 		if e.bucket != s.home || s.core.read.Load() != rm || !s.bucket.settled(e.control) {
 			var ok bool
 			if value, ok = s.current(rm, e); !ok {
