@@ -41,7 +41,7 @@ type tuning struct {
 	rawHash bool    // do not mix the result of WithHasher
 	mapFrom uintptr // bytes from which on tables without pointers leave the Go heap
 	farFrom uintptr // bytes from which on batches ask for a table's memory ahead
-	waste   uint64  // dead bytes below which an arena is not rebuilt
+	waste   uint64  // dead bytes below which an arena is not rebuilt; see smallWaste
 }
 
 // defaultTuning. chunk: the old table is empty after a sixteenth as many writes as it has buckets, long before the new

@@ -45,6 +45,11 @@ const (
 	shrinkFraction = 8
 	shrinkShift    = 2
 
+	// smallWaste: as long as all that is dead is less than tuning.waste times this, an arena is not left for it unless the
+	// table and the living records take less. A thousand string keys of 20 bytes that come and go took 0.74 of the time
+	// with 16 instead of 1, with 32 no less.
+	smallWaste = 16
+
 	// compactFraction: Compact leaves an arena of which less than one part in so many is dead.
 	compactFraction = 16
 
@@ -371,18 +376,18 @@ func (c *core[K, V]) rebuiltSize(rm *readMap[K, V]) uint64 {
 // to a table of n buckets. While they are there are two tables and two arenas, which are to take no more than 2.5 times
 // the bytes of one table and the living records. That leaves half of these for dead ones, less the chunks that come next,
 // and the records that come meanwhile: with 0.4 instead of 0.35 it was 2.52 times, with 3/8 of the living records dead
-// and no regard to table and chunks between 2.0 and 2.8, and twice as many records copied. In the upper half of the
-// address space the table does not count, as it is no reason to be short of that. A move that might not come to an end, as
+// and no regard to table and chunks between 2.0 and 2.8, and twice as many records copied. Of small maps it may be 3 times,
+// see smallWaste. In the upper half of the address space the table does not count, as it is no reason to be short of that. A move that might not come to an end, as
 // the records might not fit, does not begin.
 func (c *core[K, V]) wasteful(rm *readMap[K, V], n uint64) bool {
 	if !rm.inArena() {
 		return false
 	}
 	u := rm.traits.arena.Usage()
-	if u.Dead < c.options().tuning.waste {
+	table := n * uint64(bucketSize[K, V]())
+	if waste := c.options().tuning.waste; u.Dead < min(waste+table+u.Used-u.Dead, waste*smallWaste) {
 		return false
 	}
-	table := n * uint64(bucketSize[K, V]())
 	next, full := rm.traits.arena.Ahead()
 	if full > 0.5 {
 		table = 0
