@@ -234,6 +234,15 @@ func bucketAt[S comparable, V any](base unsafe.Pointer, i uint64) *bucket[S, V] 
 	return (*bucket[S, V])(unsafe.Add(base, uintptr(i)*unsafe.Sizeof(bucket[S, V]{})))
 }
 
+// headerAt returns bucket i of the array at base, whatever its slots hold, given the words of 8 bytes from one bucket to
+// the next. Where slots hold refs the type reaches behind the array; checkptr, which race builds switch on, would stop the
+// program for that.
+//
+//go:nocheckptr
+func headerAt[K comparable, V any](base unsafe.Pointer, i uint64, stride uint32) *bucket[K, V] {
+	return (*bucket[K, V])(unsafe.Add(base, uintptr(i)*uintptr(stride)*8))
+}
+
 // refs and records are how a bucket is to be seen whose slots hold refs, with a value (byRef) or without (byRecord). The
 // header is the same either way, which is why most of the engine can do with *bucket[K, V].
 func (b *bucket[K, V]) refs() *bucket[ref, V] { return (*bucket[ref, V])(unsafe.Pointer(b)) }

@@ -52,6 +52,7 @@ type table[K comparable, V any] struct {
 	hashed hashing
 	stored storage
 	far    bool   // too large for the cache: batches ask for its memory ahead
+	stride uint32 // from one bucket to the next, in words of 8 bytes
 	mask   uint64 // number of buckets - 1
 	traits *traits
 	memory *mem.Block // owns the array, unless it is a typed one on the Go heap, which base keeps alive
@@ -64,7 +65,7 @@ func newTable[K comparable, V any](tr *traits, n uint64, seed hash.Seed, tu *tun
 	t := table[K, V]{
 		mask: n - 1, traits: tr, seed: seed,
 		shift: uint8(64 - bits.Len64(n-1)), hashed: tr.hashing, stored: tr.stored,
-		far: uintptr(n)*bucketSize[K, V]() >= tu.farFrom,
+		far: uintptr(n)*bucketSize[K, V]() >= tu.farFrom, stride: uint32(bucketSize[K, V]() / 8),
 	}
 	switch size := uintptr(n) * bucketSize[K, V](); {
 	case !tr.hasPointers && size >= tu.mapFrom:
@@ -121,20 +122,8 @@ func (t *table[K, V]) slotCount() int  { return int(t.buckets() * bucketSlots) }
 func (t *table[K, V]) inArena() bool   { return stringSized[K]() && t.stored != inSlot }
 func (t *table[K, V]) inRecords() bool { return stringSized[V]() && t.stored == byRecord }
 
-// bucket returns bucket i. Where slots hold refs only its header is what it seems, and of the last bucket the type reaches
-// behind the array; checkptr, which race builds switch on, would stop the program for that.
-//
-//go:nocheckptr
-func (t *table[K, V]) bucket(i uint64) *bucket[K, V] {
-	switch {
-	case t.inRecords():
-		return (*bucket[K, V])(unsafe.Pointer(bucketAt[ref, nothing](t.base, i)))
-	case t.inArena():
-		return (*bucket[K, V])(unsafe.Pointer(bucketAt[ref, V](t.base, i)))
-	default:
-		return bucketAt[K, V](t.base, i)
-	}
-}
+// bucket returns bucket i. Where slots hold refs only its header is what it seems.
+func (t *table[K, V]) bucket(i uint64) *bucket[K, V] { return headerAt[K, V](t.base, i, t.stride) }
 
 // loadKey copies a key out of a slot of b. Unless it is in the arena it may be torn until unchanged says otherwise.
 func (t *table[K, V]) loadKey(b *bucket[K, V], i int) K {
