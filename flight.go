@@ -73,6 +73,9 @@ func (r *flights[K, V]) board(c *core[K, V], key K) (f *flight[V], leads bool, v
 	if r.byKey == nil {
 		r.byKey, r.byID = make(map[K]*flight[V]), make(map[uint32]*flight[V])
 	}
+	for r.byID[f.id] != nil { // there have been 2^32 since that one, which is running still
+		f.id = ids.Add(1)
+	}
 	r.byID[f.id] = f
 	if key == key { // nobody would find a NaN there, nor could it be deleted
 		r.byKey[key] = f
