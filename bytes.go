@@ -162,7 +162,7 @@ func (m *Bytes) Verify() error { return m.core.verify() }
 // only an unchanged control word says that the entry was visible then: a slot is written before its tophash byte.
 func (m *Bytes) lookup(key string) (value record, ok bool) {
 	rm := m.core.read.Load()
-	if rm == nil || rm.quick != hashString {
+	if rm == nil || rm.quick != hashRecord {
 		return m.core.lookupSlow(key)
 	}
 	h := hash.String(key, &rm.seed)

@@ -103,7 +103,7 @@ var byConfigs = []struct {
 	opts func() []Option
 	took func(t *testing.T, m *Bytes)
 }{
-	{"default", 3000, byNoOptions, func(t *testing.T, m *Bytes) { assert.Equal(t, hashString, m.core.settle().quick) }},
+	{"default", 3000, byNoOptions, func(t *testing.T, m *Bytes) { assert.Equal(t, hashRecord, m.core.settle().quick) }},
 	{"constant hasher", 100, func() []Option { return []Option{WithHasher(func(string, uint64) uint64 { return 3 })} },
 		func(t *testing.T, m *Bytes) { assert.Equal(t, m.core.settle().hash("a"), m.core.settle().hash("b")) }},
 	{"stable", 3000, func() []Option { return []Option{WithStableHash()} },

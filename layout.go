@@ -245,6 +245,7 @@ type hashing uint8
 
 const (
 	hashNone       hashing = iota // see readMap.quick
+	hashRecord                    // hash.String, for Bytes.lookup
 	hashWord                      // integers, pointers, channels: hash.Word
 	hashString                    // strings: hash.String
 	hashInterface                 // interfaces without methods: hash.Any

@@ -66,7 +66,7 @@ const (
 type readMap[K comparable, V any] struct {
 	table[K, V]                   // the current table
 	old         *evacuation[K, V] // the table before it, while it is being evacuated; else nil
-	quick       hashing           // how keys are hashed if the current table is all there is; hashNone if there is an old one
+	quick       hashing           // how keys are hashed where one look at the current table may do, or hashNone
 	length      *stripe.Counter   // entries of both tables
 	checkEvery  uint64            // power of two - 1: insertions of a stripe between two looks at the length
 	reserved    uint64            // buckets that Grow asked for; deletions do not shrink the table below
@@ -153,9 +153,12 @@ func (c *core[K, V]) publish(rm *readMap[K, V]) {
 			rm.checkEvery = every - 1
 		}
 	}
-	rm.quick = hashNone
-	if rm.old == nil {
+	switch rm.quick = hashNone; {
+	case rm.old != nil:
+	case !rm.inRecords():
 		rm.quick = rm.hashed
+	case rm.hashed == hashString:
+		rm.quick = hashRecord
 	}
 	c.read.Store(rm)
 	if invariants {
@@ -190,13 +193,10 @@ func (c *core[K, V]) lookup(key K) (value V, ok bool) {
 		}
 	case stringSized[K]() && quick == hashInterface:
 		h = hash.Any(anyOf(&key), &rm.seed)
-	case quick == hashNone:
+	case quick <= hashRecord:
 		return c.lookupSlow(key)
 	default:
 		h = rm.hashAny(key)
-	}
-	if invariants && rm.inRecords() {
-		panic("hushmap: records have a lookup of their own")
 	}
 	inArena := rm.inArena()
 	var b *bucket[K, V]
