@@ -135,7 +135,11 @@ func (c *core[K, V]) newSeed() hash.Seed {
 
 func (c *core[K, V]) newTable(tr *traits, n uint64, seed hash.Seed, spread bool) table[K, V] {
 	s := c.options()
-	return newTable[K, V](tr, n, seed, &s.tuning, mem.Policy{Huge: s.hugePages != HugePagesOff, Spread: spread})
+	t := newTable[K, V](tr, n, seed, &s.tuning, mem.Policy{Huge: s.hugePages != HugePagesOff, Spread: spread})
+	if invariants {
+		step(stepTableMade)
+	}
+	return t
 }
 
 // publish makes rm the read map; the caller holds mu. A counter that is too narrow for the table is replaced by a
@@ -402,7 +406,8 @@ func (c *core[K, V]) shrink(rm *readMap[K, V]) {
 		return
 	}
 	if floor := max(c.floor(), rm.reserved); rm.buckets() > floor {
-		c.resize(rm, max(rm.buckets()>>shrinkShift, floor))
+		n := max(rm.buckets()>>shrinkShift, floor)
+		c.replace(rm, n, c.wasteful(rm, n), false)
 	}
 }
 
@@ -414,25 +419,22 @@ func (c *core[K, V]) resize(rm *readMap[K, V], n uint64) bool {
 
 // resizeAnd is resize for a caller who decides about the arena.
 func (c *core[K, V]) resizeAnd(rm *readMap[K, V], n uint64, freshArena bool) bool {
+	return c.replace(rm, n, freshArena, true)
+}
+
+// replace is resizeAnd for a caller who also decides whether sweeps over keys that may be NaN stand in the way.
+func (c *core[K, V]) replace(rm *readMap[K, V], n uint64, freshArena, duringPasses bool) bool {
 	if !c.mu.TryLock() {
 		return false
 	}
-	next := func() (next *readMap[K, V]) {
+	next := func() *readMap[K, V] {
 		defer c.mu.Unlock()
-		if c.read.Load() != rm || rm.old != nil {
+		if !duringPasses && c.passes.Load() != 0 {
 			return nil
 		}
 		tr := rm.traits
 		if freshArena {
 			tr = c.traits.withArena()
-		}
-		if from := rm.traits.arena; freshArena && from != nil {
-			tr.arena.Expect(from)
-			defer func() {
-				if next == nil {
-					from.Stay()
-				}
-			}()
 		}
 		return c.resizeLocked(rm, n, rm.seed, tr)
 	}()
@@ -448,7 +450,7 @@ func (c *core[K, V]) resizeAnd(rm *readMap[K, V], n uint64, freshArena bool) boo
 
 // resizeLocked publishes a read map that grows into a new table; the caller holds mu. It returns nil if rm is stale
 // or growing already, or if its entries do not fit. tr are the traits of rm's table, or those of a table with a new
-// arena.
+// arena. To make a table may take long, so nobody has to wait for anything before there is one (I10).
 func (c *core[K, V]) resizeLocked(rm *readMap[K, V], n uint64, seed hash.Seed, tr *traits) *readMap[K, V] {
 	if c.read.Load() != rm || rm.old != nil {
 		return nil
@@ -463,7 +465,14 @@ func (c *core[K, V]) resizeLocked(rm *readMap[K, V], n uint64, seed hash.Seed, t
 	if homes := n / rm.buckets(); homes <= 2 && seed == rm.seed {
 		old.homes = homes
 	}
+	from := rm.traits.arena
+	if tr.arena != from {
+		tr.arena.Expect(from)
+	}
 	if !old.grows() && !c.seal(rm, old) {
+		if tr.arena != from {
+			from.Stay()
+		}
 		return nil
 	}
 	next := &readMap[K, V]{table: old.to, old: old, length: rm.length, reserved: rm.reserved}

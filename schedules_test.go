@@ -966,6 +966,35 @@ func TestLockHolderAsleep(t *testing.T) {
 	})
 }
 
+// A table is being made, for a move to another arena, and its memory is long in coming. Insertions and all else that is
+// about one key go on meanwhile (I10).
+func TestInsertionsGoOnWhileATableIsMade(t *testing.T) {
+	scEach(t, func(t *testing.T, x *scExplorer) {
+		if x.p.before != scLoad {
+			t.Skip("a growth is under way, so none begins")
+		}
+		x.run(func(s *scSchedule) bool {
+			mover := s.start(scOp{kind: scMove}, 0)
+			require.Equal(t, stepTableMade, protocolStep(mover.at.Load()))
+			for _, o := range x.p.operations(x.bytes, 1100) {
+				if o.kind < scRange && (o.kind != scStore || o.key != scAbsentToo) && o.kind != scLoadOrCompute {
+					other := s.start(o, -1)
+					assert.True(t, other.done.Load(), "%v waits for a table", other.op)
+					if len(s.actors) == 7 {
+						break // all orders of more would be too many to look at
+					}
+				}
+			}
+			return s.finish(mover)
+		})
+		x.run(func(s *scSchedule) bool { // a Store for which another waits, so that scEach sees that somebody can
+			first := s.start(scOp{kind: scStore, key: scAbsent, arg: 1000}, 1)
+			s.start(scOp{kind: scStore, key: scAbsent, arg: 1001}, -1)
+			return s.finish(first)
+		})
+	})
+}
+
 // scHasty is a map with mistakes that only others can see: what it does in two steps should be one.
 type scHasty struct{ scMap }
 

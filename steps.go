@@ -18,5 +18,6 @@ const (
 	stepPublished                            // a new read map is visible
 	stepObserved                             // I6: a reader has control and tophash, not the words
 	stepCopied                               // I6: a reader has the words and has not checked them
+	stepTableMade                            // I10: a table is there that nobody knows of yet; core.mu is held
 	protocolSteps
 )
