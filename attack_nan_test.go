@@ -2,6 +2,7 @@ package hushmap
 
 import (
 	"math"
+	"runtime"
 	"testing"
 )
 
@@ -84,4 +85,78 @@ func TestAttackUnhashableBehindNaN(t *testing.T) {
 		}
 	}()
 	m.Store(key{math.NaN(), []int{1}}, 1)
+}
+
+// A slot is all there is to ask about a NaN key, and Clear leaves the slots of the table that it drops as they are.
+func TestAttackRangeVisitsNaNThatClearHasDeleted(t *testing.T) {
+	m := New[float64, int](withTuning(ftOneBucket))
+	for i := range 20 {
+		m.Store(math.NaN(), i)
+	}
+	nans := 0
+	m.Range(func(key float64, _ int) bool {
+		if key != key {
+			if nans++; nans == 1 {
+				m.Clear()
+				m.Store(1, 1)
+			}
+		}
+		return true
+	})
+	if nans != 1 {
+		t.Errorf("Range visited %d NaN keys, all but the first after Clear", nans)
+	}
+}
+
+// Somebody has found that the table is far too large, and that no sweep is under way, and then lost its thread for a
+// while. A sweep that begins meanwhile must not have the table shrink under it: the new place of a NaN key may be in the
+// part that was visited, or not in it any more.
+func TestAttackRangeBeginsWhileTheTableShrinks(t *testing.T) {
+	for range 20 {
+		m := New[float64, int](WithCapacity(1000))
+		for i := range 100 {
+			m.Store(math.NaN(), i)
+		}
+		rm := m.core.read.Load()
+		m.core.mu.Lock() // by who shrinks it
+		published, over := make(chan struct{}), make(chan struct{})
+		var visits [100]int
+		go func() {
+			defer close(over)
+			first := true
+			m.Range(func(_ float64, v int) bool {
+				if visits[v]++; first {
+					first = false
+					<-published
+				}
+				return true
+			})
+		}()
+		for range 1000 {
+			runtime.Gosched()
+		}
+		if m.core.resizeLocked(rm, rm.buckets()/4, rm.seed, rm.traits) == nil {
+			t.Error("the table did not shrink")
+		}
+		m.core.mu.Unlock()
+		close(published)
+		<-over
+		for v, n := range visits {
+			if n != 1 {
+				t.Fatalf("a NaN key, of value %d, was visited %d times", v, n)
+			}
+		}
+	}
+	m := New[float64, int](WithCapacity(1000))
+	m.Store(1, 1)
+	rm := m.core.read.Load()
+	m.Range(func(float64, int) bool {
+		if m.core.replace(rm, rm.buckets()/4, false, false) {
+			t.Error("a table shrank during a sweep")
+		}
+		return true
+	})
+	if !m.core.replace(rm, rm.buckets()/4, false, false) {
+		t.Error("it does not shrink after the sweep either")
+	}
 }

@@ -27,7 +27,7 @@ func (c *core[K, V]) suspect(rm *readMap[K, V], home uint64) {
 		return
 	}
 	defer c.mu.Unlock()
-	if c.read.Load() != rm {
+	if c.read.Load() != rm || c.passes.Load() != 0 {
 		return
 	}
 	if helps {

@@ -62,14 +62,23 @@ func (c *core[K, V]) sweep(visit func(rm *readMap[K, V], e *entryRef[K], value V
 		return
 	}
 	s := sweep[K, V]{core: c, batch: make([]entryRef[K], 0, bucketSlots)}
-	if rm.traits.irreflexive {
-		c.passes.Add(1) // the position of a NaN-like key is only as fine as its table
+	if rm.traits.irreflexive { // the position of a NaN-like key is only as fine as its table
+		c.beginPass()
 		defer c.endPass()
+		rm = c.read.Load()
 	}
 	for over := false; rm != nil && !over; rm = c.read.Load() {
 		over = s.pass(rm, visit)
 		runtime.KeepAlive(rm)
 	}
+}
+
+// beginPass keeps the table from being shrunk, or rebuilt under another seed. Whoever has decided to do so before holds
+// mu until it is done.
+func (c *core[K, V]) beginPass() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.passes.Add(1)
 }
 
 // pass visits the entries of one home bucket. It reports whether that ended the sweep.
@@ -272,6 +281,9 @@ func (s *sweep[K, V]) current(rm *readMap[K, V], e *entryRef[K]) (value V, ok bo
 		}
 	}
 	if rm.traits.irreflexive && e.key != e.key {
+		if !now.length.Includes(rm.length) {
+			return value, false // a Clear has dropped it
+		}
 		return rm.irreflexiveValue(e)
 	}
 	if !s.due(rm, e) {

@@ -129,6 +129,16 @@ func (c *Counter) Len() int {
 	return int(inserted - removed)
 }
 
+// Includes reports whether the Len of c has all that o counts: whether o is c, or comes before it.
+func (c *Counter) Includes(o *Counter) bool {
+	for p := c; p != nil; p = p.prev {
+		if p == o {
+			return true
+		}
+	}
+	return false
+}
+
 // sums reads all insert counts, then all remove counts. The order is what
 // bounds Len.
 func (c *Counter) sums() (inserted, removed uint64) {
