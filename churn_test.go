@@ -60,13 +60,13 @@ var chSizes = []struct {
 	entries int
 	slack   uint64
 }{
-	{60, 2 * defaultTuning.waste}, {100, 2 * defaultTuning.waste}, {500, 4 * defaultTuning.waste}, {2000, 0}, {4400, 0}, {6100, 0}, {9000, 0},
+	{60, 3 * defaultTuning.waste}, {100, 3 * defaultTuning.waste}, {500, 4 * defaultTuning.waste}, {2000, 0}, {4400, 0}, {6100, 0}, {9000, 0},
 	{11_300, 0}, {18_000, 0}, {24_400, 0}, {50_000, 0}, {90_000, 0},
 }
 
 // chTurns is how often a key is replaced in a map of n: fifty times each, and fewer where that takes long.
 func chTurns(n int) int {
-	if n > 20_000 || raceEnabled || invariants || testing.Short() {
+	if n > 20_000 || n > 1000 && (raceEnabled || invariants || testing.Short()) {
 		return 5 * n
 	}
 	return 50 * n
