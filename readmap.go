@@ -388,11 +388,15 @@ func (c *core[K, V]) wasteful(rm *readMap[K, V], n uint64) bool {
 		return false
 	}
 	u := rm.traits.arena.Usage()
-	table := n * uint64(bucketSize[K, V]())
-	if waste := c.options().tuning.waste; u.Dead < min(waste+table+u.Used-u.Dead, waste*smallWaste) {
+	waste := c.options().tuning.waste
+	if u.Dead < waste {
 		return false
 	}
+	table := n * uint64(bucketSize[K, V]())
 	next, full := rm.traits.arena.Ahead()
+	if rest := u.Used - u.Dead; u.Allocated+next-rest < min(waste+table+rest, waste*smallWaste) {
+		return false
+	}
 	if full > 0.5 {
 		table = 0
 	}
