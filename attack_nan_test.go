@@ -52,7 +52,7 @@ func TestAttackRangeLosesNaNWhenFGrows(t *testing.T) {
 	}
 }
 
-// The same with a new read map for the same table: a Compute that cannot get through publishes its watch.
+// The same while a Compute that cannot get through has its watch published.
 func TestAttackRangeLosesNaNWhenAWatchIsPublished(t *testing.T) {
 	var m Map[float64, int]
 	for range 20 {

@@ -100,9 +100,8 @@ func (b *bucket[S, V]) settled(c control) bool {
 	return control(b.control.Load())&stateMask == c&^(controlMoved|controlWriting)&stateMask
 }
 
-// tryLock takes the bucket's lock, or reports why it could not: free is false if another holds it or the bucket
-// has moved.
-func (b *bucket[S, V]) tryLock() (free bool) {
+// tryLock takes the bucket's lock and reports true, or reports false if another holds it or the bucket has moved.
+func (b *bucket[S, V]) tryLock() (locked bool) {
 	c := b.control.Load()
 	if control(c)&(controlLock|controlMoved) != 0 || !b.control.CompareAndSwap(c, c|uint64(controlLock)) {
 		return false
@@ -156,7 +155,7 @@ func (b *bucket[S, V]) publishControl(c control) {
 
 // bump publishes a new version (I4). It stands between an entry's disappearance and the reuse of its words.
 func (b *bucket[S, V]) bump() {
-	storeFenced(&b.control, uint64(b.controlLocked()+versionOne))
+	storeKept(&b.control, uint64(b.controlLocked()+versionOne))
 	if invariants {
 		step(stepVersionPublished)
 	}
@@ -164,7 +163,7 @@ func (b *bucket[S, V]) bump() {
 
 // beginWriting and endWriting enclose a wide value's overwrite in place (I5). Readers that overlap it retry.
 func (b *bucket[S, V]) beginWriting() {
-	storeFenced(&b.control, uint64(b.controlLocked()|controlWriting))
+	storeKept(&b.control, uint64(b.controlLocked()|controlWriting))
 	if invariants {
 		step(stepWriting)
 	}

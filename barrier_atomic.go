@@ -53,7 +53,7 @@ func storeRelease(p *atomic.Uint64, w uint64) {
 	p.Store(w)
 }
 
-// storeFenced publishes a header word that is overwritten again under the same lock.
-func storeFenced(p *atomic.Uint64, w uint64) {
+// storeKept publishes a header word that is overwritten again under the same lock.
+func storeKept(p *atomic.Uint64, w uint64) {
 	p.Store(w)
 }

@@ -27,9 +27,9 @@ func storeRelease(p *atomic.Uint64, w uint64) {
 	*(*uint64)(unsafe.Pointer(p)) = w
 }
 
-// storeFenced publishes a header word that is overwritten again under the same lock. The load stands between the two
+// storeKept publishes a header word that is overwritten again under the same lock. The load stands between the two
 // stores: without it the compiler may drop the first one as dead.
-func storeFenced(p *atomic.Uint64, w uint64) {
+func storeKept(p *atomic.Uint64, w uint64) {
 	*(*uint64)(unsafe.Pointer(p)) = w
 	p.Load()
 }

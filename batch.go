@@ -37,7 +37,7 @@ const (
 // absent vals[i] becomes the zero value. Each key is looked up by itself, as by Load; together they are no snapshot.
 //
 // Complexity: as len(keys) calls of Load, with less waiting for memory in a large map. No allocation.
-// Blocking: takes no lock.
+// Blocking: as Load.
 // Errors: panics if the slices differ in length, before anything is loaded; or for an unhashable key, after those
 // before it.
 func (m *Map[K, V]) LoadBatch(keys []K, vals []V, found []bool) int {

@@ -29,13 +29,13 @@ import (
 // that the other changes. The garbage collector sees one object per 256 KiB of them, and one for the table. Unlike a
 // cache it loses nothing, and it compares keys whole. A nil value is the same as an empty one.
 //
-// The methods may be called by any number of goroutines at once, and each but Range, All and Stats takes effect at one
-// instant. A method that ends in B takes its key as bytes, and is otherwise like the one without; it does not keep the
-// slice, which must not change while the call runs.
+// The methods may be called by any number of goroutines at once, and each but Range, All, Stats and Len, as for a
+// [Map], takes effect at one instant. A method that ends in B takes its key as bytes, and is otherwise like the one
+// without; it does not keep the slice, which must not change while the call runs.
 //
 // Complexity: expected O(1) and the length of key and value. No allocation, but for the chunks that hold the records,
 // tables, and growing dst. When a part of the records is dead, the living ones are copied, a few with each write.
-// Blocking: reads take no lock. A write holds the lock of one bucket while it copies key and value.
+// Blocking: as [Map]; a write holds the lock of one bucket while it copies key and value.
 // Ordering: as [Map].
 // Errors: a write panics if the keys and values, with those deleted or overwritten lately, exceed 32 GiB. Nothing is
 // lost then, and Get, Has and Len go on.
@@ -126,8 +126,8 @@ func (m *Bytes) Delete(key string) (deleted bool) {
 func (m *Bytes) DeleteB(key []byte) (deleted bool) { return m.Delete(borrowed[string](key)) }
 
 // Range calls f for each key and value until f returns false, with the properties of [Map.Range]. The key stays valid
-// and keeps its chunk of up to 256 KiB alive; strings.Clone makes one that does not. The value is a copy that
-// is overwritten by the next call of f.
+// and keeps its chunk alive, of up to 256 KiB, or more for one long record; strings.Clone makes one that does not. The
+// value is a copy that is overwritten by the next call of f.
 func (m *Bytes) Range(f func(key string, value []byte) bool) {
 	var buffer []byte
 	m.core.sweep(func(_ *readMap[string, record], e *entryRef[string], value record) bool {

@@ -22,13 +22,14 @@
 //
 // Growth. The write that exceeds the load limit of 3/4 publishes a read map with a new table of twice the size beside
 // the old one. From then on every write evacuates the old buckets its key could be in, and a few more, until none is
-// left; lookups ask the old table first. Mass deletion shrinks the table the same way. No operation ever waits for
-// a whole table to be moved.
+// left; lookups ask the old table first. Mass deletion shrinks the table the same way. Only Grow and Compact, which are
+// there for that, wait for a whole table to be moved.
 //
 // The protocol, with its invariants by number, is in docs/design.md; the code refers to it as I1 to I11. The files, in
 // the order in which they build on each other: options.go, layout.go (what words a type has), barrier.go (how words
 // enter and leave a slot), bucket.go, table.go (probing, locking), grow.go (evacuation), watch.go, readmap.go (which
-// table is current), flood.go, write.go, sweep.go (Range), compute.go, flight.go (LoadOrCompute), map.go, stats.go, verify.go.
+// table is current), flood.go, write.go, sweep.go (Range), compute.go, flight.go (LoadOrCompute), batch.go, map.go,
+// stringkeys.go, bytes.go, stats.go, verify.go.
 package hushmap
 
 import "iter"
@@ -42,10 +43,11 @@ func (*noCopy) Unlock() {}
 // Map is a concurrent map from K to V. Its zero value is an empty map, ready to use, and allocates nothing before
 // the first write. A Map must not be copied after first use.
 //
-// All methods may be called by any number of goroutines at once, and each takes effect at one instant between its
-// call and its return (it is linearizable), except for Range, All, Keys, Values, DeleteFunc and Stats, which pass
-// over the map while it changes. Keys are compared by ==; a NaN key is stored but can only be reached by passing
-// over the map, and deleted only by DeleteFunc and Clear.
+// All methods may be called by any number of goroutines at once, and each takes effect at one instant between its call
+// and its return (it is linearizable), except for those that pass over the map while it changes: Range, All, Keys,
+// Values, DeleteFunc, Stats, and Len if there are writes meanwhile. Of a batch, each key is an operation. Keys are
+// compared by ==; a NaN key is stored but can only be reached by passing over the map, and deleted only by DeleteFunc
+// and Clear.
 //
 // The following holds for every method unless its own comment says otherwise.
 //
@@ -53,9 +55,11 @@ func (*noCopy) Unlock() {}
 // passing a key or value to an interface type allocates at the caller. During a growth an operation moves a bounded
 // number of entries.
 //
-// Blocking: reads take no lock. A write holds the lock of one bucket (eight entries), seldom two, for well under a
-// microsecond. Functions passed to methods run without any lock and may call any method of the same map. A function
-// that panics or calls [runtime.Goexit] leaves the map usable and its key unchanged.
+// Blocking: a read takes no lock; but while a table grows, one in eight moves a bucket as writes do, and a value of
+// several words that is just being overwritten in place is waited for. A write holds the lock of one bucket (eight
+// entries), seldom two, for well under a microsecond, and of three when it moves one. Functions passed to methods run
+// without any lock and may call any method of the same map. A function that panics or calls [runtime.Goexit] leaves the
+// map usable and its key unchanged.
 //
 // Ordering: in the terms of the Go memory model, a write synchronizes before any read that observes its effect.
 //
@@ -93,7 +97,7 @@ func (m *Map[K, V]) Store(key K, value V) {
 // LoadOrStore returns the value that is present for key and true; or else stores the given value and returns it and
 // false.
 //
-// Blocking: takes no lock if the key is present.
+// Blocking: as Load if the key is present, else as Store.
 func (m *Map[K, V]) LoadOrStore(key K, value V) (actual V, loaded bool) {
 	if actual, loaded = m.core.lookup(key); loaded {
 		return actual, true
@@ -145,11 +149,15 @@ func (m *Map[K, V]) CompareAndDelete(key K, old V) (deleted bool) {
 // Every key that is present throughout the call is visited exactly once, none twice, also while the map grows,
 // shrinks or is rebuilt meanwhile. The value is one that the key had during the call; an entry that f deletes before
 // its turn is not visited. Range is no snapshot: entries that are stored or deleted meanwhile may be visited or not.
-// NaN keys are visited once each as well, unless Compact runs meanwhile.
+// NaN keys are visited once each as well, unless Compact runs meanwhile; one that f deletes after the map has grown may be
+// visited all the same.
 //
 // Complexity: O(slots), less if f returns false before the end; it moves what a growth has not moved yet as it goes.
 // One allocation.
-// Ordering: entries come in the order of their hashes, which is random unless [WithStableHash] is given.
+// Blocking: locks a bucket while it copies the entries of one that is too full for them, and the buckets that it moves. If
+// keys may be NaN, waits before the first call of f while another goroutine allocates a table.
+// Ordering: buckets come in the order of hashes, which is random unless [WithStableHash] is given, and entries in a bucket
+// in an order that depends on what was stored and deleted before.
 func (m *Map[K, V]) Range(f func(key K, value V) bool) {
 	m.core.sweep(func(_ *readMap[K, V], e *entryRef[K], value V) bool { return f(e.key, value) })
 }
@@ -198,6 +206,7 @@ func (m *Map[K, V]) Clear() {
 // the new value. It should have no side effects. After many conflicts writers of the same key on other goroutines
 // briefly give way.
 //
+// Complexity: as a Load and a Store for each run of fn. Blocking: as these; fn may run any number of times.
 // Errors: Compute panics if fn keeps changing the key it computes, or returns an unknown Op. An fn that waits for
 // another goroutine which changes that key is not noticed and may run for ever.
 func (m *Map[K, V]) Compute(key K, fn func(old V, loaded bool) (V, Op)) (actual V, ok bool) {
@@ -211,11 +220,13 @@ func (m *Map[K, V]) Compute(key K, fn func(old V, loaded bool) (V, Op)) (actual 
 //
 // fn runs once per missing key. If it returns an error, nothing is stored and all who waited get the error, loaded
 // not set; if it panics or calls [runtime.Goexit], one of those who waited runs its own fn. A call from within fn
-// that would wait for fn itself does not wait, but runs the function that it was given; an fn that waits for another
-// goroutine which waits for fn is not noticed.
+// that would wait for fn itself does not wait, but runs the function that it was given. That is noticed within one map,
+// also through calls of LoadOrCompute on other goroutines. Functions that wait for each other through another map, or in
+// any other way, wait for ever.
 //
 // Complexity: a miss allocates.
-// Blocking: takes no lock if the key is present; may wait for another goroutine's fn.
+// Blocking: as Load if the key is present; may wait for another goroutine's fn. Misses of one map wait for each other while
+// a value is stored, but not while fn runs.
 func (m *Map[K, V]) LoadOrCompute(key K, fn func() (V, error)) (value V, loaded bool, err error) {
 	return m.flights.loadOrCompute(&m.core, key, fn)
 }
@@ -223,12 +234,16 @@ func (m *Map[K, V]) LoadOrCompute(key K, fn func() (V, error)) (value V, loaded 
 // DeleteFunc deletes the entries for which fn returns true and returns how many it deleted. An entry that changes
 // between the call of fn and its deletion is not deleted before fn was asked again. It visits entries as Range does.
 // NaN keys that a growth moves meanwhile may be left.
+//
+// Complexity: O(slots). One allocation. Blocking: as Range, and as Delete for each entry.
 func (m *Map[K, V]) DeleteFunc(fn func(key K, value V) bool) int {
 	return m.core.deleteFunc(fn)
 }
 
-// Grow makes room for n more entries, so that storing them will not grow the map.
+// Grow makes room for n more entries, so that storing them will not grow the map. Deletions do not shrink the table below
+// that, until it grows beyond or Compact is called.
 //
+// Units: entries.
 // Complexity: O(entries) if the table is too small, else O(1).
 // Blocking: waits until all entries have moved; other operations go on meanwhile.
 // Errors: Grow panics if n is negative or the table would not fit the address space.
@@ -237,7 +252,7 @@ func (m *Map[K, V]) Grow(n int) {
 }
 
 // Compact makes the table as small as its entries allow, below the capacity given to [WithCapacity] if need be, and drops
-// what is left of deleted string keys.
+// what is left of deleted string keys if that is more than a sixteenth.
 //
 // Complexity: O(slots).
 // Blocking: waits until all entries have moved; other operations go on meanwhile.

@@ -1,3 +1,5 @@
+// This file is responsible for the options of New and for what they must not be.
+
 package hushmap
 
 import (
@@ -17,7 +19,7 @@ const (
 	HugePagesOff
 )
 
-// An Option configures a Map made by [New].
+// An Option configures a Map made by [New], or a Bytes made by [NewBytes].
 type Option struct {
 	apply func(*settings)
 }
@@ -54,7 +56,7 @@ var defaultTuning = tuning{chunk: 16, atOnce: 16, mapFrom: mem.MapThreshold, far
 
 // WithCapacity makes the first table large enough for n entries, so that filling a map of known size never grows
 // it. It is also the size below which deletions do not shrink the table; [Map.Compact] and [Map.Clear] go below it.
-// Nothing is allocated before the first write.
+// No table is allocated before the first write.
 //
 // Units: entries. Errors: New panics if n is negative or the table would not fit the address space.
 func WithCapacity(n int) Option {
@@ -66,9 +68,10 @@ func WithCapacity(n int) Option {
 	}}
 }
 
-// WithHasher replaces the built-in hash. The function gets the key and a random seed that differs per table; keys
-// that are == must hash alike for the same seed, and it must not panic for keys that are ==-comparable, nor keep the key. Its result
-// is mixed with the seed once more, so weak low or high bits do no harm, but keys with the same hash share a probe
+// WithHasher replaces the built-in hash. The function gets the key and a random seed that differs per table; keys that
+// are == must hash alike for the same seed, and it must not panic for keys that are ==-comparable, nor keep the key. It
+// is called by several goroutines at once, and while buckets are locked, so it must not use the map. Its result is
+// mixed with the seed once more, so weak low or high bits do no harm, but keys with the same hash share a probe
 // sequence. A function that is inconsistent loses sight of keys; it never corrupts the map.
 //
 // Reason to exist: keys of which only a part identifies, and hashes that are at hand already.
@@ -82,8 +85,8 @@ func WithHasher[K comparable](hash func(key K, seed uint64) uint64) Option {
 	}}
 }
 
-// WithStableHash makes the hash, and with it the order of [Map.Range], the same in every process. Strings are
-// hashed by xxhash.
+// WithStableHash makes the hash the same in every process, and after the same operations the order of [Map.Range] as well.
+// Strings are hashed by xxhash. Addresses in keys of an interface type have no stable hash, and are not noticed.
 //
 // Reason to exist: reproducible runs. Anyone who knows the hash can build keys that collide, and the map will not
 // defend itself by changing the seed: use it for trusted keys only.
@@ -102,7 +105,7 @@ func WithoutShrink() Option {
 // WithHugePages says whether large tables of pointer-free slots ask the operating system for huge pages. Such tables,
 // from 2 MiB on, lie outside the Go heap. With HugePagesAuto they get what can be had first: reserved huge pages; pages
 // that the system is advised to make huge; plain pages; the Go heap. With HugePagesOff they get plain pages or the
-// heap. Only Linux has the first two, and no WebAssembly the third. Stats.Memory says what a table got.
+// heap. Only Linux has the first two, and WebAssembly lacks the third. Stats.Memory says what a table got.
 // Slots are free of pointers if K and V are, where a key of kind string counts as free.
 //
 // A table that was replaced is unmapped when a garbage collection has found no reader in it. Mapping starts collections
@@ -113,7 +116,7 @@ func WithoutShrink() Option {
 // A huge page is filled with zeroes when it is first written to. On a virtual machine whose host has to find that memory
 // first this may take a Store several milliseconds. A growth times that: where huge pages are slow, or not known to be fast,
 // its new table is filled in small pages, which the system may join later. The table that WithCapacity makes is not
-// watched in this way; with HugePagesOff nothing takes longer than 4 KiB do.
+// watched in this way. With HugePagesOff no memory takes longer to come than a page of 4 KiB does.
 //
 // Reason to exist: huge pages save TLB misses, but memory becomes resident 2 MiB at a time.
 // Errors: New panics if mode is not one of the HugePages constants.

@@ -376,13 +376,14 @@ func (c *core[K, V]) rebuiltSize(rm *readMap[K, V]) uint64 {
 	return rm.buckets() * 2
 }
 
-// wasteful reports whether so much of an arena is dead that the living records had better be copied when the entries move
-// to a table of n buckets. While they are there are two tables and two arenas, which are to take no more than 2.5 times
-// the bytes of one table and the living records. That leaves half of these for dead ones, less the chunks that come next,
-// and the records that come meanwhile: with 0.4 instead of 0.35 it was 2.52 times, with 3/8 of the living records dead
-// and no regard to table and chunks between 2.0 and 2.8, and twice as many records copied. Of small maps it may be 3 times,
-// see smallWaste. In the upper half of the address space the table does not count, as it is no reason to be short of that. A move that might not come to an end, as
-// the records might not fit, does not begin.
+// wasteful reports whether so much of an arena is dead that the living records had better be copied when the entries
+// move to a table of n buckets. While they are there are two tables and two arenas, which are to take no more than 2.5
+// times the bytes of one table and the living records. That leaves half of these for dead ones, less the chunks that
+// come next, and the records that come meanwhile: with 0.4 instead of 0.35 it was 2.52 times, with 3/8 of the living
+// records dead and no regard to table and chunks between 2.0 and 2.8, and twice as many records copied. Of small maps
+// it may be 3 times, see smallWaste. Once more than half of the arena's address space is used, dead records are no
+// longer measured by the table's size. A move that might not come to an end, as the records might not fit, does not
+// begin.
 func (c *core[K, V]) wasteful(rm *readMap[K, V], n uint64) bool {
 	if !rm.inArena() {
 		return false

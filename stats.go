@@ -42,7 +42,7 @@ type Stats struct {
 // Stats returns figures about the map. Each is right for some moment during the call, not all for the same.
 //
 // Complexity: O(slots), and a hash per entry.
-// Blocking: takes no lock.
+// Blocking: may wait while memory for string keys, or for a Bytes, is allocated.
 func (m *Map[K, V]) Stats() Stats { return m.core.stats() }
 
 func (c *core[K, V]) stats() Stats {

@@ -1,3 +1,5 @@
+// This file is responsible for the names of the steps at which tests can stop the protocol.
+
 package hushmap
 
 // protocolStep names a point of the protocol between two steps of which another goroutine may see the first

@@ -5,7 +5,8 @@ package hushmap
 
 import "unsafe"
 
-// LoadBytes is m.Load(K(key)) without the conversion, which would allocate a string.
+// LoadBytes is m.Load(K(key)) without the conversion, which would allocate a string. key must not change while the call
+// runs.
 //
 // Complexity: as Load; no allocation. Blocking, ordering: as Load.
 func LoadBytes[K ~string, V any](m *Map[K, V], key []byte) (value V, ok bool) {
@@ -30,12 +31,12 @@ func SwapBytes[K ~string, V any](m *Map[K, V], key []byte, value V) (previous V,
 	return m.Swap(borrowed[K](key), value)
 }
 
-// DeleteBytes is m.Delete(K(key)) without the conversion.
+// DeleteBytes is m.Delete(K(key)) without the conversion; see [LoadBytes].
 func DeleteBytes[K ~string, V any](m *Map[K, V], key []byte) {
 	m.Delete(borrowed[K](key))
 }
 
-// LoadAndDeleteBytes is m.LoadAndDelete(K(key)) without the conversion.
+// LoadAndDeleteBytes is m.LoadAndDelete(K(key)) without the conversion; see [LoadBytes].
 func LoadAndDeleteBytes[K ~string, V any](m *Map[K, V], key []byte) (value V, loaded bool) {
 	return m.LoadAndDelete(borrowed[K](key))
 }

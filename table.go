@@ -39,7 +39,7 @@ const (
 	// minBuckets is the size of the first table. Four buckets of 16-byte slots are 576 bytes.
 	minBuckets = 4
 
-	// maxDisplacement is how far from home a NaN-like key may be, see placeIrreflexive.
+	// maxDisplacement is how far from home a NaN-like key may be; see homeOf.
 	maxDisplacement = 254
 )
 

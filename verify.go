@@ -34,7 +34,7 @@ var (
 // map's memory; a map that is used according to the rules of Go never fails it.
 //
 // Complexity: O(slots), and several hashes per entry.
-// Blocking: locks every bucket until it returns; writes wait, reads do not.
+// Blocking: locks every bucket until it returns. Writes wait, and Range may; other reads do not.
 func (m *Map[K, V]) Verify() error { return m.core.verify() }
 
 func (c *core[K, V]) verify() error {

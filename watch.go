@@ -26,7 +26,7 @@ const (
 )
 
 // watch is a Compute that is about to get through. The watches of a map are a list, newest first, of which each node
-// is immutable but for the two flags.
+// is immutable but for two fields, writes and over.
 type watch[K comparable] struct {
 	key    K
 	id     uint32        // of the stackmark.Call its function runs in

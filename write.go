@@ -143,7 +143,7 @@ func (c *core[K, V]) removeUnlock(rm *readMap[K, V], p *place[K, V]) {
 }
 
 // overwriteUnlock replaces the value at a place that is not absent and releases its locks. On false the caller starts
-// again: the record had no place in the arena that is left.
+// again: the arena takes no more records, as they are moving to another.
 func (c *core[K, V]) overwriteUnlock(rm *readMap[K, V], p *place[K, V], key K, value V) bool {
 	if !rm.inRecords() {
 		rm.overwriteLocked(p, value)

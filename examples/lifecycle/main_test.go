@@ -71,7 +71,7 @@ func TestCheckptr(t *testing.T) {
 	}
 	for _, tags := range []string{"", "hushmap_atomic"} {
 		program := filepath.Join(t.TempDir(), "lifecycle.exe")
-		build := exec.Command(path, "build", "-tags="+tags, "-gcflags=all=-d=checkptr", "-o", program, ".")
+		build := exec.Command(path, "build", "-tags="+tags, "-gcflags=github.com/hushmap/hushmap/...=-d=checkptr", "-o", program, ".")
 		if out, err := build.CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}

@@ -26,8 +26,8 @@
 //
 // # Records never change
 //
-// A record is written once, by the goroutine that adds it, before that has the
-// Ref. Nothing is overwritten or given back one by one: Free only counts. So a
+// A record is written once, by the goroutine that adds it, before that one has
+// the Ref. Nothing is overwritten or given back one by one: Free only counts. So a
 // stale Ref leads to old bytes, and a string that Key or Value returned stays
 // good for ever: it points into its chunk, and that keeps the chunk, even if
 // the Arena is dropped. A chunk's memory goes when neither the Arena nor such a
@@ -91,7 +91,7 @@ type Arena struct {
 	directory atomic.Pointer[unsafe.Pointer]
 
 	values bool          // set by New: records have a value
-	mask   atomic.Uint32 // shards in use, less one; stored under mu, only grows
+	mask   atomic.Uint32 // shards in use, less one; stored under mu
 	more   []shard       // shards 1 and up; set once, under mu, before mask is not 0
 
 	freeShift atomic.Uint32 // log2 of the step of Free; stored under mu, only grows
@@ -137,8 +137,8 @@ func New(values bool) *Arena {
 //     only chunks.
 //   - Blocking: waits for others only while a chunk is made.
 //   - Errors: panics when the address space of 32 GiB is used up, dead records
-//     and what Expect keeps included. Nothing is changed then, and neither if it
-//     returns 0, as the records of this Arena are being copied to another.
+//     and what Expect keeps included. It returns 0 if the records of this Arena
+//     are being copied to another. Either way nothing has changed.
 func (a *Arena) Add(hint uint64, key string) Ref {
 	r, b := a.reserve(hint, granulesOf(fieldSize(key)))
 	if r != 0 {

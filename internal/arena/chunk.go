@@ -31,8 +31,8 @@ const (
 
 	// roomFraction bounds the room in the shards' chunks: together these are at
 	// most one part in so many of all there is, if that is more than a few KiB. With
-	// 1, as it was, a map that is moved from one Arena to another needed up to 2.8
-	// times its living bytes; with 8 it has a hundred chunks at 1 MiB instead of a
+	// 1 instead of 8 a map that is moved from one Arena to another needed up to 2.8
+	// times its living bytes; but it has a hundred chunks at 1 MiB instead of a
 	// dozen.
 	roomFraction = 8
 

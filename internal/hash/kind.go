@@ -1,3 +1,5 @@
+// This file is responsible for which types are hashed in which way.
+
 package hash
 
 import "reflect"

@@ -1,3 +1,5 @@
+// This file is responsible for hashes that are the same in every process.
+
 package hash
 
 import (

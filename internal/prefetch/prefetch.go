@@ -15,7 +15,7 @@ import "unsafe"
 // Words asks for the lines that the words at p are in, each at least four readable bytes, and aligned so. The words may
 // be written by others meanwhile.
 //
-// Complexity: linear; a call that is not inlined, about two instructions per word.
+// Complexity: linear; a call that is not inlined, a few instructions per word.
 // Blocking: never, and without assembly as long as the lines take to come.
 // Source: AMD64 Architecture Programmer's Manual, PREFETCHlevel; Arm Architecture Reference Manual, PRFM.
 func Words(p []unsafe.Pointer) { words(p) }

@@ -2,7 +2,7 @@
 //
 // One shared number would be the hottest cache line of the whole map. A
 // Counter spreads it over stripes, each on a cache line of its own and chosen
-// by the key's hash, and keeps two numbers per stripe that only ever grow:
+// by a number that the caller gives, and keeps two numbers per stripe that only ever grow:
 //
 //	           stripe 0     stripe 1     stripe 2     stripe 3
 //	inserted      412          398          405          420
@@ -84,25 +84,25 @@ func New(stripes int, prev *Counter) *Counter {
 	return c
 }
 
-// Inserted counts one entry with hash h that has come to life, and returns the
-// insertions its stripe has seen.
-func (c *Counter) Inserted(h uint64) uint64 {
-	return c.cell(h).inserted.Add(1)
+// Inserted counts one entry that has come to life, in the stripe that hint
+// chooses: a number that differs between goroutines that count at the same time.
+// It returns the insertions that the stripe has seen.
+func (c *Counter) Inserted(hint uint64) uint64 {
+	return c.cell(hint).inserted.Add(1)
 }
 
-// Removed counts one entry with hash h that has died, and returns the removals
-// its stripe has seen.
-func (c *Counter) Removed(h uint64) uint64 {
-	return c.cell(h).removed.Add(1)
+// Removed counts one entry that has died, in the stripe that hint chooses, and
+// returns the removals that the stripe has seen.
+func (c *Counter) Removed(hint uint64) uint64 {
+	return c.cell(hint).removed.Add(1)
 }
 
-// cell is the stripe of hash h: chosen by bits 8 and up, as the lowest byte is
-// the tophash and the highest bits choose the bucket.
-func (c *Counter) cell(h uint64) *cell {
+// cell is the stripe that a hint chooses, by its bits from 8 on.
+func (c *Counter) cell(hint uint64) *cell {
 	if len(c.many) == 0 {
 		return &c.one
 	}
-	return &c.many[int(h>>8)&(len(c.many)-1)].cell
+	return &c.many[int(hint>>8)&(len(c.many)-1)].cell
 }
 
 // Stripes returns the number of stripes, those of older counters not included.
