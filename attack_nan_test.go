@@ -4,6 +4,8 @@ import (
 	"math"
 	"runtime"
 	"testing"
+
+	"github.com/hushmap/hushmap/internal/swar"
 )
 
 // sweep.current asks a NaN key's slot only if the read map is still the one the batch was collected from. But collect
@@ -119,6 +121,9 @@ func TestAttackRangeBeginsWhileTheTableShrinks(t *testing.T) {
 		}
 		rm := m.core.read.Load()
 		m.core.mu.Lock() // by who shrinks it
+		if !m.core.betweenPasses() {
+			t.Fatal("nobody sweeps")
+		}
 		published, over := make(chan struct{}), make(chan struct{})
 		var visits [100]int
 		go func() {
@@ -138,6 +143,7 @@ func TestAttackRangeBeginsWhileTheTableShrinks(t *testing.T) {
 		if m.core.resizeLocked(rm, rm.buckets()/4, rm.seed, rm.traits) == nil {
 			t.Error("the table did not shrink")
 		}
+		m.core.decided()
 		m.core.mu.Unlock()
 		close(published)
 		<-over
@@ -158,5 +164,57 @@ func TestAttackRangeBeginsWhileTheTableShrinks(t *testing.T) {
 	})
 	if !m.core.replace(rm, rm.buckets()/4, false, false) {
 		t.Error("it does not shrink after the sweep either")
+	}
+}
+
+// The evacuator of a NaN key that was displaced around the end of the table finds the lock of bucket 0 taken, which it may
+// only try. That is no reason to give the key another home, which a sweep may have passed already.
+func TestAttackNaNLosesItsHomeToALock(t *testing.T) {
+	lost := 0
+	for range 30 {
+		m := New[float64, int](WithCapacity(64*slotLimit), WithHasher(func(k float64, _ uint64) uint64 {
+			if k < 8 {
+				return ^uint64(0)
+			}
+			return 5
+		}), withTuning(func(tu *tuning) { ftOneBucket(tu); tu.rawHash = true }))
+		rm := m.core.writable()
+		for i := range 16 { // the last bucket and the first are full
+			m.Store(float64(i), i)
+		}
+		p := place[float64, int]{hash: ^uint64(0), home: rm.mask, bucket: rm.mask, slot: -1}
+		rm.bucket(rm.mask).lock()
+		if !m.core.insertUnlock(rm, &p, math.NaN(), 100) || !m.core.resize(rm, rm.buckets()*2) {
+			t.Fatal("not inserted, or no growth")
+		}
+		next := m.core.read.Load()
+		next.old.evacuate(rm.mask, true)
+		next.old.evacuate(0, true)
+		next.bucket(0).lock() // by a writer of key 8
+		moved := make(chan struct{})
+		go func() {
+			defer close(moved)
+			next.old.evacuate(1, true)
+		}()
+		for range 1000 {
+			runtime.Gosched()
+		}
+		next.bucket(0).release()
+		<-moved
+		now := m.core.settle()
+		for i := range now.buckets() {
+			b := now.bucket(i)
+			for f := swar.Full(b.observeTophash()); f != 0; f = swar.Next(f) {
+				s := swar.First(f)
+				key := now.loadKey(b, s)
+				if home, _ := now.homeOf(i, swar.Byte(b.observeTophash(), s), key); key != key && home < now.mask-1 {
+					lost++
+				}
+			}
+		}
+		runtime.KeepAlive(now)
+	}
+	if lost != 0 {
+		t.Errorf("%d of 30 NaN keys have a home elsewhere", lost)
 	}
 }

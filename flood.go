@@ -27,7 +27,8 @@ func (c *core[K, V]) suspect(rm *readMap[K, V], home uint64) {
 		return
 	}
 	defer c.mu.Unlock()
-	if c.read.Load() != rm || c.passes.Load() != 0 {
+	defer c.decided()
+	if !c.betweenPasses() || c.read.Load() != rm {
 		return
 	}
 	if helps {

@@ -227,12 +227,13 @@ func (e *evacuation[K, V]) adopt(b *bucket[K, V], s int, next nextPlace) {
 		if !e.to.bucket(home).lock() {
 			panic("hushmap: corrupted: a bucket was evacuated before the table before it")
 		}
-		if in, _ := e.to.insertLocked(&p, key, value); in == inserted {
+		in, distance := e.to.insertLocked(&p, key, value)
+		if in == inserted {
 			e.to.release(&p)
 			return
 		}
-		if key != key {
-			next.hash = rand.Uint64() // its neighbourhood is full up to maxDisplacement
+		if key != key && distance > maxDisplacement { // its neighbourhood is full
+			next.hash = rand.Uint64()
 		}
 		pause(n)
 	}

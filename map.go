@@ -155,7 +155,7 @@ func (m *Map[K, V]) CompareAndDelete(key K, old V) (deleted bool) {
 // Complexity: O(slots), less if f returns false before the end; it moves what a growth has not moved yet as it goes.
 // One allocation.
 // Blocking: locks a bucket while it copies the entries of one that is too full for them, and the buckets that it moves. If
-// keys may be NaN, waits before the first call of f while another goroutine allocates a table.
+// keys may be NaN, waits before the first call of f while another goroutine allocates a smaller table.
 // Ordering: buckets come in the order of hashes, which is random unless [WithStableHash] is given, and entries in a bucket
 // in an order that depends on what was stored and deleted before.
 func (m *Map[K, V]) Range(f func(key K, value V) bool) {

@@ -84,7 +84,8 @@ type core[K comparable, V any] struct {
 
 	growths, shrinks, rebuilds atomic.Uint32 // added to under mu, loaded by anyone
 
-	passes atomic.Int32 // sweeps under way over keys that may be NaN; tables do not shrink meanwhile
+	passes   atomic.Int32 // sweeps under way over keys that may be NaN; tables do not shrink meanwhile
+	deciding atomic.Bool  // one is about to shrink, or to get another seed; stored under mu
 }
 
 var defaults = settings{tuning: defaultTuning}
@@ -416,6 +417,33 @@ func (c *core[K, V]) shrink(rm *readMap[K, V]) {
 	}
 }
 
+// beginPass keeps the table from being shrunk, or rebuilt under another seed. It waits for whoever is about to do so: of
+// the two, one sees what the other has stored before.
+func (c *core[K, V]) beginPass() {
+	c.passes.Add(1)
+	for n := 0; c.deciding.Load(); n++ {
+		pause(n)
+	}
+}
+
+// betweenPasses reports whether no sweep over keys that may be NaN is under way. Those that begin wait then until decided
+// is called. The caller holds mu.
+func (c *core[K, V]) betweenPasses() bool {
+	c.deciding.Store(true)
+	return c.passes.Load() == 0
+}
+
+// decided lets sweeps begin again.
+func (c *core[K, V]) decided() { c.deciding.Store(false) }
+
+// endPass allows the table to shrink again.
+func (c *core[K, V]) endPass() {
+	c.passes.Add(-1)
+	if rm := c.read.Load(); rm != nil {
+		c.shrink(rm)
+	}
+}
+
 // resize starts to move the entries of rm into a new table of n buckets, and to a new arena if much of theirs is dead.
 // It reports false if another transition is under way, rm is stale, or its entries do not fit.
 func (c *core[K, V]) resize(rm *readMap[K, V], n uint64) bool {
@@ -434,8 +462,11 @@ func (c *core[K, V]) replace(rm *readMap[K, V], n uint64, freshArena, duringPass
 	}
 	next := func() *readMap[K, V] {
 		defer c.mu.Unlock()
-		if !duringPasses && c.passes.Load() != 0 {
-			return nil
+		if !duringPasses {
+			defer c.decided()
+			if !c.betweenPasses() {
+				return nil
+			}
 		}
 		tr := rm.traits
 		if freshArena {

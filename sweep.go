@@ -73,14 +73,6 @@ func (c *core[K, V]) sweep(visit func(rm *readMap[K, V], e *entryRef[K], value V
 	}
 }
 
-// beginPass keeps the table from being shrunk, or rebuilt under another seed. Whoever has decided to do so before holds
-// mu until it is done.
-func (c *core[K, V]) beginPass() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.passes.Add(1)
-}
-
 // pass visits the entries of one home bucket. It reports whether that ended the sweep.
 func (s *sweep[K, V]) pass(rm *readMap[K, V], visit func(*readMap[K, V], *entryRef[K], V) bool) (over bool) {
 	if !s.collect(rm) {
@@ -101,14 +93,6 @@ func (s *sweep[K, V]) pass(rm *readMap[K, V], visit func(*readMap[K, V], *entryR
 		}
 	}
 	return done
-}
-
-// endPass allows the table to shrink again.
-func (c *core[K, V]) endPass() {
-	c.passes.Add(-1)
-	if rm := c.read.Load(); rm != nil {
-		c.shrink(rm)
-	}
 }
 
 // advance moves position behind the batch. It reports whether that was the last.

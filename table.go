@@ -372,7 +372,7 @@ const (
 	full                       // no slot is free in the whole table: nothing is locked
 )
 
-// insertLocked puts an entry at an absent place. distance is how many buckets behind home it went.
+// insertLocked puts an entry at an absent place. distance is how many buckets behind home it went, or would have gone next.
 func (t *table[K, V]) insertLocked(p *place[K, V], key K, value V) (in insertion, distance uint64) {
 	b := t.bucket(p.home)
 	if free := swar.Empty(b.observeTophash()); free != 0 {
@@ -431,7 +431,7 @@ func (t *table[K, V]) insertBehindLocked(p *place[K, V], key K, value V) (in ins
 	t.traits.lowering.Add(1)
 	t.bucket(p.home).release()
 	t.lower(p.home, n)
-	return in, 0
+	return in, n
 }
 
 // removeUnlock removes the entry at a place that is not absent and releases all locks. Buckets between home and
