@@ -186,14 +186,12 @@ func (c *core[K, V]) lookup(key K) (value V, ok bool) {
 	case unsafe.Sizeof(key) == 8 && quick == hashWord:
 		h = hash.Word(*(*uint64)(unsafe.Pointer(&key)), &rm.seed)
 	case stringSized[K]() && quick == hashString:
-		// As hash.String, and below as arena.Equal, but without a call: 0.87 of the time for a thousand entries.
+		// Keys of 17 to 32 bytes are hashed, and below compared, without a call: 0.87 of the time for a thousand entries.
 		str := stringOf(&key)
-		switch p, n := unsafe.Pointer(unsafe.StringData(str)), len(str); {
-		case hash.IsMedium(n):
+		if n := len(str); hash.IsMedium(n) {
+			p := unsafe.Pointer(unsafe.StringData(str))
 			h = hash.Tail(hash.Head(p, n, &rm.seed), p, n, &rm.seed)
-		case hash.IsShort(n):
-			h = hash.Ends(p, n, &rm.seed)
-		default:
+		} else {
 			h = hash.String(str, &rm.seed)
 		}
 	case stringSized[K]() && quick == hashInterface:
@@ -225,17 +223,10 @@ func (c *core[K, V]) lookup(key K) (value V, ok bool) {
 				continue
 			}
 			str := stringOf(&key)
-			if n := len(str); arena.Wordwise(n) {
+			if n := len(str); hash.IsMedium(n) {
 				p := unsafe.Pointer(unsafe.StringData(str))
 				q, same := rm.traits.arena.Short(r.at(), n)
-				if !same {
-					continue
-				}
-				differ := arena.Differ(p, q, 0, min(n, 16))
-				if n > 16 {
-					differ |= arena.Differ(p, q, n-16, n)
-				}
-				if differ != 0 {
+				if !same || arena.Differ(p, q, 0)|arena.Differ(p, q, n-16) != 0 {
 					continue
 				}
 			} else if !rm.traits.arena.Equal(r.at(), str) {

@@ -238,20 +238,17 @@ func (a *Arena) Equal(r Ref, key string) bool {
 	case n > 32:
 		return equalMany(p, q, n)
 	case n > 16:
-		return Differ(p, q, 0, 16)|Differ(p, q, n-16, n) == 0
-	case n >= 8:
-		return Differ(p, q, 0, n) == 0
+		return Differ(p, q, 0)|Differ(p, q, n-16) == 0
+	case n >= 4:
+		return equalSome(p, q, n)
 	default:
 		return equalFew(p, q, n)
 	}
 }
 
-// Wordwise reports whether a key of n bytes, 8 to 32, can be compared by Short and Differ.
-func Wordwise(n int) bool { return uint(n-8) <= 32-8 }
-
-// Short returns where the bytes of record r's key are, and whether it has n of them, for n that is Wordwise. It can be
-// inlined, and so can Differ. Together they are Equal without a call: the keys are the same if they do not Differ in
-// their first min(n, 16) bytes, nor, if they are longer, in their last 16.
+// Short returns where the bytes of record r's key are, and whether it has n of them, fewer than 255. It can be inlined,
+// and so can Differ. For n from 17 to 32 they are Equal without a call: the keys are the same if neither their first 16
+// bytes Differ nor their last.
 func (a *Arena) Short(r Ref, n int) (key unsafe.Pointer, ok bool) {
 	p := a.at(r)
 	return unsafe.Add(p, shortHeader), int(*(*uint8)(p)) == n

@@ -29,22 +29,27 @@ func equalMany(p, q unsafe.Pointer, n int) bool {
 	return differ64(p, q, n-8) == 0
 }
 
-// equalFew reports whether n < 8 bytes at p and q are the same.
+// equalFew reports whether n < 4 bytes at p and q are the same.
 func equalFew(p, q unsafe.Pointer, n int) bool {
-	if n >= 4 {
-		return load32(p, 0) == load32(q, 0) && load32(p, n-4) == load32(q, n-4)
-	}
-	for i := range n {
-		if *(*byte)(unsafe.Add(p, i)) != *(*byte)(unsafe.Add(q, i)) {
-			return false
-		}
-	}
-	return true
+	return n == 0 || differ8(p, q, 0)|differ8(p, q, n>>1)|differ8(p, q, n-1) == 0
 }
 
-// Differ returns a word that is 0 if bytes from to to, 8 to 16 of them, are the same at p and at q.
-func Differ(p, q unsafe.Pointer, from, to int) uint64 {
-	return differ64(p, q, from) | differ64(p, q, to-8)
+// equalSome reports whether n bytes, 4 to 16, at p and q are the same.
+func equalSome(p, q unsafe.Pointer, n int) bool {
+	i := n >> 3 << 2 // 0, 4 or 8: no branch that keys of changing length would take by surprise
+	return differ32(p, q, 0)|differ32(p, q, i)|differ32(p, q, n-4-i)|differ32(p, q, n-4) == 0
+}
+
+// differ8 and differ32 return a number that is 0 if the bytes, or four of them, at p+i and q+i are the same.
+func differ8(p, q unsafe.Pointer, i int) byte {
+	return *(*byte)(unsafe.Add(p, i)) ^ *(*byte)(unsafe.Add(q, i))
+}
+
+func differ32(p, q unsafe.Pointer, i int) uint32 { return load32(p, i) ^ load32(q, i) }
+
+// Differ returns a word that is 0 if 16 bytes from p+i and q+i on are the same.
+func Differ(p, q unsafe.Pointer, i int) uint64 {
+	return differ64(p, q, i) | differ64(p, q, i+8)
 }
 
 // differ64 returns a word that is 0 if the words at p+i and q+i are the same.

@@ -32,26 +32,20 @@ func String(str string, s *Seed) uint64 {
 			h = fold(load64(p, i)^s.A, load64(p, i+8)^h)
 		}
 		return Tail(h^uint64(n), p, n, s)
-	case n >= 8:
-		return Ends(p, n, s)
 	case n >= 4:
-		return Word(fold(load32(p, 0)^s.A, load32(p, n-4)^s.C)^uint64(n), s)
+		i := n >> 3 << 2 // 0, 4 or 8: no branch that keys of changing length would take by surprise
+		a, b := load32(p, 0)<<32^load32(p, i), load32(p, n-4)<<32^load32(p, n-4-i)
+		return Word(fold(a^s.A, b^s.C)^uint64(n), s)
 	case n > 0:
 		few = uint64(*(*byte)(p)) | uint64(*(*byte)(unsafe.Add(p, n/2)))<<8 | uint64(*(*byte)(unsafe.Add(p, n-1)))<<16
 	}
 	return Word(fold(few^s.A, s.C)^uint64(n), s)
 }
 
-// IsShort reports whether n is 8 to 16, and IsMedium whether it is 17 to 32.
-func IsShort(n int) bool  { return uint(n-8) <= 16-8 }
+// IsMedium reports whether n is 17 to 32.
 func IsMedium(n int) bool { return uint(n-17) <= 32-17 }
 
-// Ends is String for the n bytes at p, if n IsShort. It can be inlined, as Head and Tail can.
-func Ends(p unsafe.Pointer, n int, s *Seed) uint64 {
-	return Word(fold(load64(p, 0)^s.A, load64(p, n-8)^s.C)^uint64(n), s)
-}
-
-// Head begins String for the n bytes at p, if n IsMedium.
+// Head begins String for the n bytes at p, if n IsMedium. It can be inlined, and so can Tail.
 func Head(p unsafe.Pointer, n int, s *Seed) uint64 {
 	return fold(load64(p, 0)^s.A, load64(p, 8)^s.C) ^ uint64(n)
 }

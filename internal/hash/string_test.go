@@ -240,18 +240,13 @@ func TestPiecesAreString(t *testing.T) {
 	text := []byte("the quick brown fox jumps over the lazy dog, and runs away")
 	pieces := 0
 	for n := range len(text) {
-		str, p := string(text[:n]), unsafe.Pointer(&text[0])
-		switch {
-		case IsShort(n):
-			assert.Equal(t, String(str, &seed), Ends(p, n, &seed), "%d bytes", n)
-			pieces++
-		case IsMedium(n):
+		if str, p := string(text[:n]), unsafe.Pointer(&text[0]); IsMedium(n) {
 			assert.Equal(t, String(str, &seed), Tail(Head(p, n, &seed), p, n, &seed), "%d bytes", n)
 			pieces++
 		}
 	}
-	assert.Equal(t, 32-8+1, pieces)
-	assert.False(t, IsShort(7) || IsMedium(33))
+	assert.Equal(t, 32-17+1, pieces)
+	assert.False(t, IsMedium(16) || IsMedium(33))
 }
 
 func TestStringIsUnbiased(t *testing.T) {
