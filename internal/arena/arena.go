@@ -97,7 +97,7 @@ type Arena struct {
 	freeShift atomic.Uint32 // log2 of the step of Free; stored under mu, only grows
 	tail      atomic.Uint32 // see expect.go; 0 if nothing is expected. Stored under mu
 
-	mu sync.Mutex // guards what follows
+	mu sync.Mutex // guards what follows; taken by lock
 	ledger
 
 	_     cacheline.Pad

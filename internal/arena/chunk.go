@@ -103,7 +103,7 @@ func (a *Arena) extend(s *shard, g uint64, expected bool) Ref {
 	if g > chunkGranules/2 {
 		own = make([]byte, g*granule) // before the lock: it may take long
 	}
-	a.mu.Lock()
+	a.lock()
 	defer a.mu.Unlock()
 	if a.left {
 		return 0
@@ -126,6 +126,20 @@ func (a *Arena) extend(s *shard, g uint64, expected bool) Ref {
 	a.seal(position(s.pos.Swap(uint64(next))))
 	a.spread()
 	return newPosition(i, size, 0).ref()
+}
+
+// lock takes mu. It tries for a tenth of a millisecond, more than a chunk takes
+// to make, and then lets others run, but does not sleep: its callers have a bucket
+// locked. With more goroutines than processors a sync.Mutex does not spin, and one
+// that somebody has waited for is handed on to those who sleep. With eight
+// goroutines on two processors a map of a thousand string keys was on the move
+// for two thirds of the time, as one of them slept with the last bucket.
+func (a *Arena) lock() {
+	for n := 1; !a.mu.TryLock(); n++ {
+		if n%(1<<16) == 0 {
+			runtime.Gosched()
+		}
+	}
 }
 
 // nextSize returns the granules of the next chunk for a shard: in proportion to
@@ -220,7 +234,7 @@ type Usage struct {
 // Dead <= Used <= Allocated always. It takes constant time and, briefly, the
 // lock under which chunks are made.
 func (a *Arena) Usage() Usage {
-	a.mu.Lock()
+	a.lock()
 	defer a.mu.Unlock()
 	used, dead := a.used()
 	return Usage{a.chunks, a.allocated * granule, used * granule, dead * granule}
@@ -241,7 +255,7 @@ func (a *Arena) used() (used, dead uint64) {
 // Ahead returns what the next chunks of all shards will add to Usage.Allocated,
 // and which part of the address space is used up, from 0 to 1.
 func (a *Arena) Ahead() (next uint64, full float64) {
-	a.mu.Lock()
+	a.lock()
 	defer a.mu.Unlock()
 	return a.nextSize() * a.shards() * granule, float64(len(a.bases)) / float64(a.limit)
 }
@@ -251,7 +265,7 @@ func (a *Arena) Ahead() (next uint64, full float64) {
 // know whether a record really starts there. While others add, the bytes at an r
 // that was not published as its contract says may be in the making.
 func (a *Arena) Valid(r Ref) bool {
-	a.mu.Lock()
+	a.lock()
 	defer a.mu.Unlock()
 	i, offset := int(r>>granuleBits), uint64(r%chunkGranules)
 	if i >= len(a.bases) || a.bases[i] == nil {

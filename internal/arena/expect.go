@@ -65,7 +65,7 @@ func (a *Arena) cost(g uint64) uint64 {
 func (a *Arena) count(s *shard, g uint64) {
 	c := classOf(g)
 	if c == classes {
-		a.mu.Lock()
+		a.lock()
 		defer a.mu.Unlock()
 		a.ownIndices += indicesOf(g)
 		a.ownUsed += g
@@ -87,7 +87,7 @@ func (a *Arena) forget(s *shard, g uint64) {
 		s.large[c].Add(-g)
 		return
 	}
-	a.mu.Lock()
+	a.lock()
 	defer a.mu.Unlock()
 	a.ownIndices -= indicesOf(g)
 	a.ownUsed -= g
@@ -100,7 +100,7 @@ func (a *Arena) forget(s *shard, g uint64) {
 // last; or Stay instead, if nothing is copied after all.
 func (a *Arena) Expect(from *Arena) {
 	from.leave(true)
-	a.mu.Lock()
+	a.lock()
 	defer a.mu.Unlock()
 	a.from = from
 	u := from.Usage()
@@ -115,7 +115,7 @@ func (a *Arena) Stay() { a.leave(false) }
 // leave has nothing be added any more, or lets it be added again. Who adds at the
 // same time is done before, or is not going to.
 func (a *Arena) leave(left bool) {
-	a.mu.Lock()
+	a.lock()
 	defer a.mu.Unlock()
 	a.left = left
 	a.setTight(left)
@@ -123,7 +123,7 @@ func (a *Arena) leave(left bool) {
 
 // Settle gives back what Expect has kept.
 func (a *Arena) Settle() {
-	a.mu.Lock()
+	a.lock()
 	defer a.mu.Unlock()
 	a.from, a.moving = nil, 0
 	a.tail.Store(0)
@@ -195,7 +195,7 @@ func (a *Arena) need() (tail, indices uint64) {
 
 // costs returns what copies of all living records cost.
 func (a *Arena) costs(tail uint64) uint64 {
-	a.mu.Lock()
+	a.lock()
 	defer a.mu.Unlock()
 	used, dead := a.used()
 	large := int64(0) // that cost twice
@@ -212,7 +212,7 @@ func (a *Arena) costs(tail uint64) uint64 {
 // largest returns the granules of the largest record of up to half a chunk that
 // there ever was, or smallGranules.
 func (a *Arena) largest() uint64 {
-	a.mu.Lock()
+	a.lock()
 	defer a.mu.Unlock()
 	g := uint64(smallGranules)
 	for s := range a.all {
