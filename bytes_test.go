@@ -1012,3 +1012,26 @@ func TestBytesStatsAndVerify(t *testing.T) {
 	}
 	assert.NoError(t, m.Verify())
 }
+
+// The lookup of a Map goes by the distance between slots with values, which records do not have; it leaves them to the slow
+// way, whatever hashes the keys.
+func TestLookupOfMapsFindsRecords(t *testing.T) {
+	for name, options := range map[string][]Option{
+		"default": nil, "stable": {WithStableHash()},
+		"custom": {WithHasher(func(k string, seed uint64) uint64 { return uint64(len(k)) * seed })},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := NewBytes(options...)
+			for i := range 500 {
+				m.Set(fmt.Sprint("key ", i), fmt.Append(nil, "value ", i))
+			}
+			for i := range 500 {
+				v, ok := m.core.lookup(fmt.Sprint("key ", i))
+				require.True(t, ok)
+				require.Equal(t, fmt.Sprint("value ", i), string(v))
+			}
+			_, ok := m.core.lookup("absent")
+			require.False(t, ok)
+		})
+	}
+}

@@ -137,3 +137,27 @@ func TestValueFunctionRunsTwiceWhenAStoreComesFirst(t *testing.T) {
 		close(release)
 	})
 }
+
+// FAILURES: wrap-around of small counters. After 2^32 functions a number comes again while the function that had it is running still. The
+// newer flight gets another, or who waits for the older one would wait for ever.
+func TestFlightNumbersWrap(t *testing.T) {
+	var m Map[int, int]
+	before := ids.Load()
+	defer func() { ids.Store(max(before, ids.Load())) }()
+	first, leads, _, _ := m.flights.board(&m.core, 1)
+	require.True(t, leads)
+	ids.Store(first.id - 1) // as 2^32 - 1 more would
+	second, leads, _, _ := m.flights.board(&m.core, 2)
+	require.True(t, leads)
+	require.NotEqual(t, first.id, second.id)
+	for key, f := range map[int]*flight[int]{2: second, 1: first} {
+		m.flights.land(key, f, nil)
+		select {
+		case <-f.over:
+		default:
+			t.Errorf("who waits for key %d waits for ever", key)
+		}
+	}
+	require.Empty(t, m.flights.byKey)
+	require.Empty(t, m.flights.byID)
+}

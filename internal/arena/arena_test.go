@@ -749,3 +749,44 @@ func TestUnderClobber(t *testing.T) {
 	require.NoError(t, err, "%s", out)
 	assert.Equal(t, 4, strings.Count(string(out), "--- PASS"), "%s", out)
 }
+
+// Who adds or copies has a bucket of the map locked, and must not sleep with it while another makes a chunk. What waits is
+// in the list of goroutines with the function it is in; asleep for a mutex it would be in the mutex's.
+func TestNobodySleepsForTheLock(t *testing.T) {
+	waits := map[string]func(*Arena){
+		"Add":   func(a *Arena) { a.Add(0, "a key that needs a chunk") },
+		"Copy":  func(a *Arena) { from := New(false); a.Copy(0, from, []Ref{from.Add(0, "a key")}) },
+		"Usage": func(a *Arena) { a.Usage() },
+	}
+	for name, wait := range waits {
+		t.Run(name, func(t *testing.T) {
+			a := New(false)
+			a.mu.Lock()
+			over := make(chan struct{})
+			go func() {
+				defer close(over)
+				wait(a)
+			}()
+			looks := 0
+			for tries := 0; looks < 20 && tries < 100_000; tries++ {
+				runtime.Gosched()
+				list := make([]byte, 1<<20)
+				for goroutine := range strings.SplitSeq(string(list[:runtime.Stack(list, true)]), "\n\n") {
+					if !strings.Contains(goroutine, "TestNobodySleepsForTheLock") || !strings.Contains(goroutine, "(*Arena).") {
+						continue
+					}
+					if strings.Contains(goroutine, "(*Mutex).Lock") {
+						a.mu.Unlock()
+						t.Fatal("sleeps for the mutex:\n", goroutine)
+					}
+					if strings.Contains(goroutine, "(*Arena).lock") {
+						looks++
+					}
+				}
+			}
+			a.mu.Unlock()
+			<-over
+			assert.Equal(t, 20, looks, "times that it was seen waiting")
+		})
+	}
+}

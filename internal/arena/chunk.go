@@ -32,7 +32,7 @@ const (
 	// roomFraction bounds the room in the shards' chunks: together these are at
 	// most one part in so many of all there is, if that is more than a few KiB. With
 	// 1 instead of 8 a map that is moved from one Arena to another needed up to 2.8
-	// times its living bytes; but it has a hundred chunks at 1 MiB instead of a
+	// times its living bytes; with 8 it has a hundred chunks at 1 MiB, with 1 a
 	// dozen.
 	roomFraction = 8
 
@@ -129,8 +129,8 @@ func (a *Arena) extend(s *shard, g uint64, expected bool) Ref {
 }
 
 // lock takes mu. It tries for a tenth of a millisecond, more than a chunk takes
-// to make, and then lets others run, but does not sleep: its callers have a bucket
-// locked. With more goroutines than processors a sync.Mutex does not spin, and one
+// to make, and then lets others run, but does not sleep: many of its callers have a
+// bucket locked. With more goroutines than processors a sync.Mutex does not spin, and one
 // that somebody has waited for is handed on to those who sleep. With eight
 // goroutines on two processors a map of a thousand string keys was on the move
 // for two thirds of the time, as one of them slept with the last bucket.
