@@ -101,15 +101,16 @@ func afSpread[K comparable](t *testing.T, m *Map[K, struct{}], n int, key func(i
 }
 
 // afLikeRandom requires that keys lie as random ones do. In a table that is three quarters full these are 0.10 buckets from home
-// on average, one in 60,000 lies 15 or more behind, and where there are many keys seeds differ by a few per cent of that.
+// on average, one in 60,000 lies 15 or more behind, and where there are many keys seeds differ by a few per cent of that. In
+// 4000 tables of 3072 keys the mean was up to 0.19, and one in 220 lay that far: those that do lie side by side.
 func afLikeRandom(t *testing.T, what string, n int, mean, far float64) {
 	t.Helper()
-	most := 0.13
+	mostMean, mostFar := 0.13, 0.001
 	if n < 1<<16 {
-		most = 0.2
+		mostMean, mostFar = 0.3, 0.02
 	}
-	assert.Less(t, mean, most, "%s: mean distance from home", what)
-	assert.Less(t, far, 0.001, "%s: share of those that lie 15 buckets or more from home", what)
+	assert.Less(t, mean, mostMean, "%s: mean distance from home", what)
+	assert.Less(t, far, mostFar, "%s: share of those that lie 15 buckets or more from home", what)
 }
 
 // Sets of integers that break hashes with a weak step: 1.5 million keys each, or with other than equal bits an eighth of that

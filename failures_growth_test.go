@@ -599,9 +599,9 @@ func ftMeanProbe(s Stats) float64 {
 }
 
 // "probe length creeps up under churn" (boost unordered#153, papaya#95): churn soak (slow), mean probe length flat.
-// An ordinary run churns a small map for a while.
+// An ordinary run churns a small map for a while, as long in every build: a mean over fewer rounds varies by more than it may.
 func TestProbeLengthCreepsUp(t *testing.T) {
-	ftProbeChurn(t, 6*64, ftN(400))
+	ftProbeChurn(t, 6*64, 400)
 }
 
 func TestProbeLengthCreepsUpSoak(t *testing.T) {
@@ -610,7 +610,8 @@ func TestProbeLengthCreepsUpSoak(t *testing.T) {
 }
 
 // ftProbeChurn replaces all entries of a full table rounds times, and asserts that the mean probe length over the
-// second half of the time is what it was over the first.
+// second half of the time is what it was over the first. In 300 runs with the smaller size, it was 0.91 to 1.09 times that, and
+// at most 0.48.
 func ftProbeChurn(t *testing.T, size, rounds int) {
 	ftWatch(t, func() {
 		m := New[int, int](WithoutShrink())
@@ -627,8 +628,8 @@ func ftProbeChurn(t *testing.T, size, rounds int) {
 			mean[round*2/rounds] += ftMeanProbe(m.Stats()) / float64(rounds/2)
 		}
 		t.Logf("mean probe length: %.4f buckets, then %.4f", mean[0], mean[1])
-		require.Less(t, mean[1], 1.5*mean[0]+0.1)
-		require.Less(t, mean[1], 0.5)
+		require.Less(t, mean[1], 1.5*mean[0])
+		require.Less(t, mean[1], 0.6)
 		require.Equal(t, growths, m.Stats().Growths)
 		require.NoError(t, m.Verify())
 	})
