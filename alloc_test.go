@@ -246,3 +246,30 @@ func TestLoadAllocatesNothingWhileGrowing(t *testing.T) {
 	})
 	assert.Zero(t, allocs)
 }
+
+// Range lists entries only where a bucket was too full for them. Twenty entries in a hundred buckets never are.
+func TestRangeOfRoomyTablesAllocatesNothing(t *testing.T) {
+	testRange := func(name string, rangeAll func(count *int)) {
+		const times = 10
+		count := 0
+		assert.Zero(t, mtAllocs(func() { count = 0 }, func() {
+			for range times {
+				rangeAll(&count)
+			}
+		}), name)
+		require.Equal(t, 20*times, count, name)
+	}
+	room := WithCapacity(700)
+	integers, strs, anys, raw := New[int, int](room), New[string, int](room), New[any, any](room), NewBytes(room)
+	for i := range 20 {
+		s := fmt.Sprint(i)
+		integers.Store(i, i)
+		strs.Store(s, i)
+		anys.Store(i, i)
+		raw.Set(s, nil)
+	}
+	testRange("integers", func(n *int) { integers.Range(func(int, int) bool { *n++; return true }) })
+	testRange("strings", func(n *int) { strs.Range(func(string, int) bool { *n++; return true }) })
+	testRange("any", func(n *int) { anys.Range(func(any, any) bool { *n++; return true }) })
+	testRange("bytes", func(n *int) { raw.Range(func(string, []byte) bool { *n++; return true }) })
+}

@@ -252,10 +252,10 @@ func (b *bucket[K, V]) records() *bucket[ref, nothing] {
 
 // loadRef copies a ref out of a slot. It may be torn where it is two words, but even then it leads to a record.
 func (b *bucket[K, V]) loadRef(tr *traits, i int) ref {
-	if stringSized[V]() && tr.stored == byRecord {
-		return b.records().loadKey(tr, i)
+	if tr.stored == byRecord {
+		return loadWords(&b.records().slot(i).k, tr, keyPart)
 	}
-	return b.refs().loadKey(tr, i)
+	return loadWords(&b.refs().slot(i).k, tr, keyPart)
 }
 
 // storeRef puts another record of the same key into a slot, by one store: where a ref is two words, the one with the

@@ -130,9 +130,10 @@ func (m *Bytes) DeleteB(key []byte) (deleted bool) { return m.Delete(borrowed[st
 // value is a copy that is overwritten by the next call of f.
 func (m *Bytes) Range(f func(key string, value []byte) bool) {
 	var buffer []byte
-	m.core.sweep(func(_ *readMap[string, record], e *entryRef[string], value record) bool {
+	s := sweep[string, record]{core: &m.core}
+	s.run(func(key string, value record) bool {
 		buffer = append(buffer[:0], value...)
-		return f(e.key, buffer)
+		return f(key, buffer)
 	})
 }
 

@@ -188,19 +188,20 @@ func (c *core[K, V]) compareAnd(op Op, key K, old, new V) bool {
 // deleteFunc is Map.DeleteFunc.
 func (c *core[K, V]) deleteFunc(fn func(key K, value V) bool) (deleted int) {
 	var zero V
-	c.sweep(func(rm *readMap[K, V], e *entryRef[K], value V) bool {
-		for loaded := true; loaded && fn(e.key, value); {
-			if rm.traits.irreflexive && e.key != e.key {
-				if c.removeIrreflexive(rm, e, value) {
+	s := sweep[K, V]{core: c}
+	s.run(func(key K, value V) bool {
+		for loaded := true; loaded && fn(key, value); {
+			if s.in.traits.irreflexive && key != key {
+				if e := s.visiting(); c.removeIrreflexive(s.in, &e, value) {
 					deleted++
 				}
 				break
 			}
-			if c.apply(e.key, value, true, zero, DeleteOp) {
+			if c.apply(key, value, true, zero, DeleteOp) {
 				deleted++
 				break
 			}
-			value, loaded = c.lookup(e.key)
+			value, loaded = c.lookup(key)
 		}
 		return true
 	})

@@ -153,13 +153,14 @@ func (m *Map[K, V]) CompareAndDelete(key K, old V) (deleted bool) {
 // visited all the same.
 //
 // Complexity: O(slots), less if f returns false before the end; it moves what a growth has not moved yet as it goes.
-// One allocation.
-// Blocking: locks a bucket while it copies the entries of one that is too full for them, and the buckets that it moves. If
+// It allocates a list of entries if it comes to a bucket that was too full for all of them.
+// Blocking: locks a bucket that is too full for its entries while it lists them, and the buckets that it moves. If
 // keys may be NaN, waits before the first call of f while another goroutine allocates a smaller table.
 // Ordering: buckets come in the order of hashes, which is random unless [WithStableHash] is given, and entries in a bucket
 // in an order that depends on what was stored and deleted before.
 func (m *Map[K, V]) Range(f func(key K, value V) bool) {
-	m.core.sweep(func(_ *readMap[K, V], e *entryRef[K], value V) bool { return f(e.key, value) })
+	s := sweep[K, V]{core: &m.core}
+	s.run(f)
 }
 
 // All returns an iterator over keys and values. It is Range for a for statement.

@@ -16,7 +16,6 @@ package hushmap
 
 import (
 	"runtime"
-	"slices"
 	"unsafe"
 
 	"github.com/hushmap/hushmap/internal/hash"
@@ -24,7 +23,7 @@ import (
 )
 
 // sweepAhead is how many buckets ahead of a sweep records are asked for.
-const sweepAhead = 2
+const sweepAhead = 4
 
 // entryRef is an entry as a sweep found it.
 type entryRef[K comparable] struct {
@@ -35,33 +34,49 @@ type entryRef[K comparable] struct {
 	control control // of the bucket when the entry was found
 }
 
+// bucketCopy are the keys of a bucket as they were at one instant.
+type bucketCopy[K comparable] struct {
+	bucket  uint64
+	control control
+	tophash uint64
+	keys    [bucketSlots]K // of those slots that have a tophash byte
+}
+
+// entry is the entry in a slot that has a tophash byte.
+func (c *bucketCopy[K]) entry(slot int) entryRef[K] {
+	return entryRef[K]{c.keys[slot], c.bucket, slot, swar.Byte(c.tophash, slot), c.control}
+}
+
 // bound says that all hashes below position under seed are done.
 type bound struct {
 	seed     hash.Seed
 	position uint64
 }
 
-// sweep is the state of one pass over a map.
+// sweep is the state of one pass over a map. Its batch are the entries of one home bucket: all those in copied if that is where
+// they all are, and otherwise the list.
 type sweep[K comparable, V any] struct {
 	core    *core[K, V]
 	in      *readMap[K, V] // the read map of the last pass
 	now     bound
 	earlier []bound
-	batch   []entryRef[K]
-	first   uint64        // the batch is of hashes from first
-	last    uint64        // to last
-	home    uint64        // their home in the table of in
-	bucket  *bucket[K, V] // that bucket
+	copied  bucketCopy[K]
+	bucket  *bucket[K, V] // copied is of this one
+	all     bool          // of copied are the batch
+	list    []entryRef[K]
+	turn    int    // whose it is: a slot in copied, or an index of list
+	first   uint64 // the batch is of hashes from first
+	last    uint64 // to last
 }
 
-// sweep calls visit for every entry, in the order of hashes, until visit returns false. No lock is held meanwhile.
+// run calls visit for every entry, in the order of hashes, until visit returns false. No lock is held meanwhile.
 // An entry that stays is visited exactly once; one that comes, goes or changes may be seen before or after.
-func (c *core[K, V]) sweep(visit func(rm *readMap[K, V], e *entryRef[K], value V) bool) {
+func (s *sweep[K, V]) run(visit func(key K, value V) bool) {
+	c := s.core
 	rm := c.read.Load()
 	if rm == nil {
 		return
 	}
-	s := sweep[K, V]{core: c, batch: make([]entryRef[K], 0, bucketSlots)}
 	if rm.traits.irreflexive { // the position of a NaN-like key is only as fine as its table
 		c.beginPass()
 		defer c.endPass()
@@ -74,25 +89,63 @@ func (c *core[K, V]) sweep(visit func(rm *readMap[K, V], e *entryRef[K], value V
 }
 
 // pass visits the entries of one home bucket. It reports whether that ended the sweep.
-func (s *sweep[K, V]) pass(rm *readMap[K, V], visit func(*readMap[K, V], *entryRef[K], V) bool) (over bool) {
+func (s *sweep[K, V]) pass(rm *readMap[K, V], visit func(K, V) bool) (over bool) {
 	if !s.collect(rm) {
 		return false
 	}
 	done := s.advance()
-	for i := range s.batch {
-		e := &s.batch[i]
-		value := rm.loadValue(s.bucket, e.slot) // what current would find, mostly; dropped if the look after it says no (I6)
-		if e.bucket != s.home || s.core.read.Load() != rm || !s.bucket.settled(e.control) {
-			var ok bool
-			if value, ok = s.current(rm, e); !ok {
+	if s.all {
+		return !s.visitCopied(rm, visit) || done
+	}
+	return !s.visitList(rm, visit) || done
+}
+
+// visitCopied visits all that was copied. It reports false if visit did.
+func (s *sweep[K, V]) visitCopied(rm *readMap[K, V], visit func(K, V) bool) bool {
+	c := &s.copied
+	for f := swar.Full(c.tophash); f != 0; f = swar.Next(f) {
+		slot := swar.First(f)
+		var value V // that current would find, mostly; dropped if the look after it says no (I6)
+		switch {
+		case rm.inRecords():
+			value = rm.loadValue(s.bucket, slot)
+		case rm.inArena():
+			value = s.bucket.refs().loadValue(rm.traits, slot)
+		default:
+			value = s.bucket.loadValue(rm.traits, slot)
+		}
+		if s.core.read.Load() != rm || !s.bucket.settled(c.control) {
+			e, ok := c.entry(slot), false
+			if value, ok = s.current(rm, &e); !ok {
 				continue
 			}
 		}
-		if !visit(rm, e, value) {
-			return true
+		if s.turn = slot; !visit(c.keys[slot], value) {
+			return false
 		}
 	}
-	return done
+	return true
+}
+
+// visitList visits what is on the list. It reports false if visit did.
+func (s *sweep[K, V]) visitList(rm *readMap[K, V], visit func(K, V) bool) bool {
+	for i := range s.list {
+		e := &s.list[i]
+		if value, ok := s.current(rm, e); ok {
+			if s.turn = i; !visit(e.key, value) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// visiting is the entry that visit is being called for.
+func (s *sweep[K, V]) visiting() entryRef[K] {
+	if s.all {
+		return s.copied.entry(s.turn)
+	}
+	return s.list[s.turn]
 }
 
 // advance moves position behind the batch. It reports whether that was the last.
@@ -115,15 +168,15 @@ func (s *sweep[K, V]) collect(rm *readMap[K, V]) bool {
 	if rm.far && rm.old == nil { // during a growth the buckets ahead are empty, and their pages perhaps not there yet
 		rm.near(home + sweepAhead)
 	}
-	s.batch = s.batch[:0]
 	b := rm.bucket(home)
-	s.home, s.bucket = home, b
+	s.list = s.list[:0]
 	for n := 0; ; n++ {
 		c := b.observe()
 		switch {
 		case c.moved():
 			return false
 		case c.overflow() != 0:
+			s.all = false
 			if !s.copyPath(rm, home) {
 				return false
 			}
@@ -131,8 +184,10 @@ func (s *sweep[K, V]) collect(rm *readMap[K, V]) bool {
 		case !s.copyBucket(rm, b, home):
 			pause(n)
 			continue
-		case !s.undisplaced(rm, home):
-			s.filter(rm)
+		default:
+			if s.all = true; !s.undisplaced(rm, home) {
+				s.filterCopied(rm)
+			}
 		}
 		return true
 	}
@@ -149,7 +204,7 @@ func (s *sweep[K, V]) enter(rm *readMap[K, V]) {
 	}
 }
 
-// undisplaced reports whether the batch, copied from bucket home, holds just the entries of that home that have not
+// undisplaced reports whether what was copied from bucket home is just the entries of that home that have not
 // been visited, so that none needs to be hashed. That is so if nothing had probed past the bucket before it. An entry
 // that did and is gone again has changed the version of this one, and current will notice.
 func (s *sweep[K, V]) undisplaced(rm *readMap[K, V], home uint64) bool {
@@ -170,37 +225,41 @@ func (s *sweep[K, V]) evacuate(rm *readMap[K, V], home uint64) {
 	}
 }
 
-// copyBucket appends the entries of bucket i to the batch. It reports false, appending nothing, if the bucket
-// changed meanwhile.
+// copyBucket copies bucket i. It reports false, and has copied nothing of use, if the bucket changed meanwhile.
 func (s *sweep[K, V]) copyBucket(rm *readMap[K, V], b *bucket[K, V], i uint64) bool {
-	before := len(s.batch)
-	c := b.observe()
-	w := b.observeTophash()
-	for f := swar.Full(w); f != 0; f = swar.Next(f) {
-		slot := swar.First(f)
-		// Field by field: a literal is put together elsewhere and copied in pieces that the processor has to wait for.
-		e := s.next()
-		e.key = rm.loadKey(b, slot)
-		e.bucket, e.slot, e.tophash, e.control = i, slot, swar.Byte(w, slot), c
+	c := &s.copied
+	s.bucket = b
+	c.bucket, c.control, c.tophash = i, b.observe(), b.observeTophash()
+	switch {
+	case rm.inArena():
+		for f := swar.Full(c.tophash); f != 0; f = swar.Next(f) {
+			slot := swar.First(f)
+			c.keys[slot] = keyOf[K](rm.traits.arena.Key(b.loadRef(rm.traits, slot).at()))
+		}
+	case unsafe.Sizeof(c.keys[0]) <= wordSize: // faster than to look which slots are free
+		for slot := range bucketSlots {
+			c.keys[slot] = b.loadKey(rm.traits, slot)
+		}
+	default:
+		for f := swar.Full(c.tophash); f != 0; f = swar.Next(f) {
+			slot := swar.First(f)
+			c.keys[slot] = b.loadKey(rm.traits, slot)
+		}
 	}
-	if !b.unchanged(c) {
-		s.batch = s.batch[:before]
-		return false
-	}
-	return true
+	return b.unchanged(c.control)
 }
 
-// next appends an entry to the batch, to be filled in.
-func (s *sweep[K, V]) next() *entryRef[K] {
-	n := len(s.batch)
-	if n == cap(s.batch) {
-		s.batch = slices.Grow(s.batch, 1)
+// enlist appends what was copied to the list.
+func (s *sweep[K, V]) enlist() {
+	if s.list == nil {
+		s.list = make([]entryRef[K], 0, 4*bucketSlots)
 	}
-	s.batch = s.batch[:n+1]
-	return &s.batch[n]
+	for f := swar.Full(s.copied.tophash); f != 0; f = swar.Next(f) {
+		s.list = append(s.list, s.copied.entry(swar.First(f)))
+	}
 }
 
-// copyPath appends the entries of home and of the buckets behind it that its entries may be in. While home is
+// copyPath lists the entries of home and of the buckets behind it that its entries may be in. While home is
 // locked no entry of it comes, goes or turns up elsewhere (I1). It reports false if a bucket has moved.
 func (s *sweep[K, V]) copyPath(rm *readMap[K, V], home uint64) bool {
 	if !rm.bucket(home).lock() {
@@ -211,6 +270,7 @@ func (s *sweep[K, V]) copyPath(rm *readMap[K, V], home uint64) bool {
 		for tries := 0; !s.copyBucket(rm, rm.bucket(i), i); tries++ {
 			pause(tries)
 		}
+		s.enlist()
 		c := rm.bucket(i).observe()
 		if c.moved() {
 			return false
@@ -222,16 +282,27 @@ func (s *sweep[K, V]) copyPath(rm *readMap[K, V], home uint64) bool {
 	return true
 }
 
-// filter leaves in the batch what belongs to it and no earlier part of the sweep has visited. It runs without a lock,
+// filterCopied is filter for what was copied.
+func (s *sweep[K, V]) filterCopied(rm *readMap[K, V]) {
+	c := &s.copied
+	for f := swar.Full(c.tophash); f != 0; f = swar.Next(f) {
+		slot := swar.First(f)
+		if e := c.entry(slot); !s.due(rm, &e) {
+			c.tophash = swar.With(c.tophash, slot, 0)
+		}
+	}
+}
+
+// filter leaves on the list what belongs to it and no earlier part of the sweep has visited. It runs without a lock,
 // as it may call a user's hasher.
 func (s *sweep[K, V]) filter(rm *readMap[K, V]) {
-	kept := s.batch[:0]
-	for i := range s.batch {
-		if e := &s.batch[i]; s.due(rm, e) {
+	kept := s.list[:0]
+	for i := range s.list {
+		if e := &s.list[i]; s.due(rm, e) {
 			kept = append(kept, *e)
 		}
 	}
-	s.batch = kept
+	s.list = kept
 }
 
 // due reports whether e has a hash of the batch and has not been visited under an earlier seed.
