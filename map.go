@@ -236,7 +236,7 @@ func (m *Map[K, V]) LoadOrCompute(key K, fn func() (V, error)) (value V, loaded 
 // between the call of fn and its deletion is not deleted before fn was asked again. It visits entries as Range does.
 // NaN keys that a growth moves meanwhile may be left.
 //
-// Complexity: O(slots). One allocation. Blocking: as Range, and as Delete for each entry.
+// Complexity: O(slots). It allocates what Range does. Blocking: as Range, and as Delete for each entry.
 func (m *Map[K, V]) DeleteFunc(fn func(key K, value V) bool) int {
 	return m.core.deleteFunc(fn)
 }

@@ -28,9 +28,29 @@ func tnNeedOwnMemory(t *testing.T) {
 	}
 }
 
+// tnSpareThreads makes the runtime start threads and keep them idle. It starts one whenever it is short of them, the stack of
+// a thread needs address space, and without that a program that has cgo ends.
+func tnSpareThreads() {
+	const threads = 16
+	var started, done sync.WaitGroup
+	started.Add(threads)
+	done.Add(threads)
+	for range threads {
+		go func() {
+			defer done.Done()
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread() // or the thread would end with the goroutine
+			started.Done()
+			started.Wait()
+		}()
+	}
+	done.Wait()
+}
+
 // tnLimitAddressSpace leaves the process room bytes of address space beyond what it has, and returns what undoes it.
 func tnLimitAddressSpace(t *testing.T, room uint64) (restore func()) {
 	t.Helper()
+	tnSpareThreads()
 	text, err := os.ReadFile("/proc/self/statm")
 	require.NoError(t, err)
 	var pages uint64
@@ -102,7 +122,7 @@ func TestRealOutOfMemory(t *testing.T) {
 	debug.SetGCPercent(-1)
 	m := New[uint64, uint64]()
 	tnFill(m, 0, 90_000)
-	_ = tnLimitAddressSpace(t, 64*mib)
+	_ = tnLimitAddressSpace(t, 192*mib) // the heap may be at the end of its first 64, and look for as many that are aligned
 	for n := uint64(90_000); ; n *= 2 {
 		m.Grow(int(n)) // until there is none to be had
 		tnFill(m, uint64(m.Len()), n)
