@@ -53,18 +53,18 @@ type bound struct {
 	position uint64
 }
 
-// sweep is the state of one pass over a map. Its batch are the entries of one home bucket: all those in copied if that is where
-// they all are, and otherwise the list.
+// sweep is the state of one pass over a map. Its batch are the entries of one home bucket: those in copied if none of them is in
+// another bucket, and otherwise those on the list.
 type sweep[K comparable, V any] struct {
 	core    *core[K, V]
 	in      *readMap[K, V] // the read map of the last pass
 	now     bound
 	earlier []bound
 	copied  bucketCopy[K]
-	bucket  *bucket[K, V] // copied is of this one
-	all     bool          // of copied are the batch
+	bucket  *bucket[K, V] // of which copied is a copy
+	all     bool          // copied is the batch, and not list
 	list    []entryRef[K]
-	turn    int    // whose it is: a slot in copied, or an index of list
+	turn    int    // the entry visited last: a slot in copied, or an index of list
 	first   uint64 // the batch is of hashes from first
 	last    uint64 // to last
 }
@@ -105,8 +105,8 @@ func (s *sweep[K, V]) visitCopied(rm *readMap[K, V], visit func(K, V) bool) bool
 	c := &s.copied
 	for f := swar.Full(c.tophash); f != 0; f = swar.Next(f) {
 		slot := swar.First(f)
-		var value V // that current would find, mostly; dropped if the look after it says no (I6)
-		switch {
+		var value V
+		switch { // rm.loadValue in place: mostly what current would find; dropped if the look after it says no (I6)
 		case rm.inRecords():
 			value = rm.loadValue(s.bucket, slot)
 		case rm.inArena():
