@@ -250,7 +250,8 @@ func (b *bucket[K, V]) records() *bucket[ref, nothing] {
 	return (*bucket[ref, nothing])(unsafe.Pointer(b))
 }
 
-// loadRef copies a ref out of a slot. It may be torn where it is two words, but even then it leads to a record.
+// loadRef copies a ref out of a slot. It may be torn where it is two words, but even then it leads to a record. It is
+// to be inlined, and must not take a bucket for one with refs that has records: the type would reach behind the array.
 func (b *bucket[K, V]) loadRef(tr *traits, i int) ref {
 	if tr.stored == byRecord {
 		return loadWords(&b.records().slot(i).k, tr, keyPart)
