@@ -5,18 +5,72 @@ package hushmap
 
 import (
 	"runtime"
+	"unsafe"
 
 	"github.com/hushmap/hushmap/internal/arena"
+	"github.com/hushmap/hushmap/internal/hash"
+	"github.com/hushmap/hushmap/internal/swar"
 )
+
+// spot is a place in the home bucket, which is locked, in as few words as registers hold.
+type spot[K comparable, V any] struct {
+	rm   *readMap[K, V] // nil: nothing is locked
+	b    *bucket[K, V]
+	hash uint64
+	slot int // -1: the key is not in this bucket
+}
+
+// lockHome locks key's home bucket and looks for the key there, if there is a table, no growth is under way and nobody watches a
+// key.
+func (c *core[K, V]) lockHome(key K) (s spot[K, V]) {
+	rm := c.read.Load()
+	if rm == nil || rm.old != nil || c.watches.Load() != nil {
+		return s
+	}
+	h := rm.hash(key)
+	b := rm.bucket(rm.home(h))
+	if !b.tryLock() && !b.lock() {
+		runtime.KeepAlive(rm)
+		return s
+	}
+	return spot[K, V]{rm, b, h, b.findLocked(rm.traits, key, h)}
+}
+
+// insertHome is insertUnlock for a spot of an absent key. It reports false, and the bucket stays locked, if the entry needs another
+// bucket, an arena, or a newer read map.
+func (c *core[K, V]) insertHome(s spot[K, V], key K, value V) bool {
+	rm, b := s.rm, s.b
+	free := swar.Empty(b.tophashLocked())
+	if free == 0 || b.controlLocked().overflow() != 0 || rm.inArena() || c.read.Load() != rm || rm.sealed ||
+		rm.traits.irreflexive && key != key {
+		return false
+	}
+	b.insertLocked(rm.traits, swar.First(free), tophash(s.hash), key, value)
+	n := rm.length.Inserted(here())
+	if invariants {
+		rm.checkLocked(rm.home(s.hash))
+	}
+	b.release()
+	if n&rm.checkEvery == 0 && rm.length.Len() > rm.limit() {
+		c.outgrown(rm)
+	}
+	runtime.KeepAlive(rm)
+	return true
+}
 
 // lockKey locks key's home bucket in the table that owns the key and finds the key there. It returns the read map
 // the place is in.
 func (c *core[K, V]) lockKey(key K, p *place[K, V]) *readMap[K, V] {
-	if rm := c.read.Load(); rm != nil && rm.old == nil && c.watches.Load() == nil {
-		locked := rm.table.lockKey(key, rm.hash(key), p)
-		runtime.KeepAlive(rm)
-		if locked {
-			return rm
+	return c.lockKeyFrom(c.lockHome(key), key, p)
+}
+
+// lockKeyFrom is lockKey where lockHome has found a spot, or nothing.
+func (c *core[K, V]) lockKeyFrom(s spot[K, V], key K, p *place[K, V]) *readMap[K, V] {
+	if s.rm != nil {
+		home := s.rm.home(s.hash)
+		*p = place[K, V]{hash: s.hash, home: home, bucket: home, slot: s.slot}
+		if s.slot >= 0 || s.b.controlLocked().overflow() == 0 || s.rm.findBehindLocked(key, p) {
+			return s.rm
 		}
 	}
 	return c.lockKeySlow(key, p, nil)
@@ -167,14 +221,72 @@ func (c *core[K, V]) discard(rm *readMap[K, V], r ref) {
 	}
 }
 
-// store is Map.Store.
+// store is Map.Store. As lookup is, it is one function for what is most frequent, which is no growth and room at home: the fewer
+// instructions a write takes, the more writes the processor has under way. The rest is
+// left to storeFrom.
 func (c *core[K, V]) store(key K, value V) {
+	rm := c.read.Load()
+	if rm == nil || rm.old != nil || c.watches.Load() != nil {
+		c.storeFrom(spot[K, V]{}, key, value)
+		return
+	}
+	var h uint64
+	switch {
+	case unsafe.Sizeof(key) == 8 && rm.hashed == hashWord:
+		h = hash.Word(*(*uint64)(unsafe.Pointer(&key)), &rm.seed)
+	case stringSized[K]() && rm.hashed == hashString:
+		h = hash.String(stringOf(&key), &rm.seed)
+	default:
+		h = rm.hash(key)
+	}
+	b := rm.bucket(rm.home(h))
+	if !b.tryLock() && !b.lock() {
+		runtime.KeepAlive(rm)
+		c.storeFrom(spot[K, V]{}, key, value)
+		return
+	}
+	inArena := rm.inArena()
+	for match := swar.Match(b.tophashLocked(), tophash(h)); match != 0; match = swar.Next(match) {
+		i := swar.First(match)
+		if inArena {
+			if !b.refers(rm.traits, i, key, h) {
+				continue
+			}
+		} else if b.loadKey(rm.traits, i) != key {
+			continue
+		}
+		switch {
+		case rm.inRecords():
+			c.storeFrom(spot[K, V]{rm, b, h, i}, key, value)
+			return
+		case inArena:
+			b.refs().overwriteLocked(rm.traits, i, value)
+		case rm.traits.inPlace: // overwriteLocked without a call
+			b.storeValue(rm.traits, i, value)
+		default:
+			b.overwriteLocked(rm.traits, i, value)
+		}
+		if invariants {
+			rm.checkLocked(rm.home(h))
+		}
+		b.unlock()
+		runtime.KeepAlive(rm)
+		return
+	}
+	if s := (spot[K, V]{rm, b, h, -1}); !c.insertHome(s, key, value) {
+		c.storeFrom(s, key, value)
+	}
+}
+
+// storeFrom is store from a spot on.
+func (c *core[K, V]) storeFrom(s spot[K, V], key K, value V) {
 	for n := 0; ; n++ {
 		var p place[K, V]
-		rm := c.lockKey(key, &p)
+		rm := c.lockKeyFrom(s, key, &p)
 		if p.slot >= 0 && c.overwriteUnlock(rm, &p, key, value) || p.slot < 0 && c.insertUnlock(rm, &p, key, value) {
 			return
 		}
+		s = spot[K, V]{}
 		pause(n)
 	}
 }
@@ -199,9 +311,13 @@ func (c *core[K, V]) swap(key K, value V) (previous V, loaded bool) {
 
 // loadOrStore is Map.LoadOrStore for a key that was absent a moment ago.
 func (c *core[K, V]) loadOrStore(key K, value V) (actual V, loaded bool) {
+	s := c.lockHome(key)
+	if s.rm != nil && s.slot < 0 && c.insertHome(s, key, value) {
+		return value, false
+	}
 	for n := 0; ; n++ {
 		var p place[K, V]
-		rm := c.lockKey(key, &p)
+		rm := c.lockKeyFrom(s, key, &p)
 		if p.slot >= 0 {
 			actual = rm.valueLocked(&p)
 			rm.release(&p)
@@ -210,17 +326,71 @@ func (c *core[K, V]) loadOrStore(key K, value V) (actual V, loaded bool) {
 		if c.insertUnlock(rm, &p, key, value) {
 			return value, false
 		}
+		s = spot[K, V]{}
 		pause(n)
 	}
 }
 
-// loadAndDelete is Map.LoadAndDelete.
+// loadAndDelete is Map.LoadAndDelete, for what is most frequent as store is.
 func (c *core[K, V]) loadAndDelete(key K) (value V, loaded bool) {
-	var p place[K, V]
-	rm, lacks := c.lockKeyUnlessLacking(key, &p)
-	if lacks {
+	rm := c.read.Load()
+	if rm == nil || rm.old != nil {
+		return c.loadAndDeleteFrom(spot[K, V]{}, key)
+	}
+	var h uint64
+	switch {
+	case unsafe.Sizeof(key) == 8 && rm.hashed == hashWord:
+		h = hash.Word(*(*uint64)(unsafe.Pointer(&key)), &rm.seed)
+	case stringSized[K]() && rm.hashed == hashString:
+		h = hash.String(stringOf(&key), &rm.seed)
+	default:
+		h = rm.hash(key)
+	}
+	b, th := rm.bucket(rm.home(h)), tophash(h)
+	if b.lacks(th) {
+		runtime.KeepAlive(rm)
 		return value, false
 	}
+	if c.watches.Load() != nil || !b.tryLock() && !b.lock() {
+		runtime.KeepAlive(rm)
+		return c.loadAndDeleteFrom(spot[K, V]{}, key)
+	}
+	inArena := rm.inArena()
+	for match := swar.Match(b.tophashLocked(), th); match != 0; match = swar.Next(match) {
+		i := swar.First(match)
+		if inArena {
+			if b.refers(rm.traits, i, key, h) {
+				return c.loadAndDeleteFrom(spot[K, V]{rm, b, h, i}, key)
+			}
+			continue
+		}
+		if b.loadKey(rm.traits, i) != key {
+			continue
+		}
+		value = b.loadValue(rm.traits, i)
+		n := rm.length.Removed(here()) // as in removeUnlock
+		b.removeLocked(rm.traits, i)
+		if invariants {
+			rm.checkLocked(rm.home(h))
+		}
+		b.unlock()
+		if n&rm.checkEvery == 0 {
+			c.shrink(rm)
+		}
+		runtime.KeepAlive(rm)
+		return value, true
+	}
+	return c.loadAndDeleteFrom(spot[K, V]{rm, b, h, -1}, key)
+}
+
+// loadAndDeleteFrom is loadAndDelete from a spot on.
+func (c *core[K, V]) loadAndDeleteFrom(s spot[K, V], key K) (value V, loaded bool) {
+	if s.rm == nil && c.read.Load() == nil {
+		checkHashable(key)
+		return value, false
+	}
+	var p place[K, V]
+	rm := c.lockKeyFrom(s, key, &p)
 	if p.slot < 0 {
 		rm.release(&p)
 		return value, false
@@ -228,23 +398,4 @@ func (c *core[K, V]) loadAndDelete(key K) (value V, loaded bool) {
 	value = rm.valueLocked(&p)
 	c.removeUnlock(rm, &p)
 	return value, true
-}
-
-// lockKeyUnlessLacking is lockKey, unless one look without a lock shows that key is absent.
-func (c *core[K, V]) lockKeyUnlessLacking(key K, p *place[K, V]) (_ *readMap[K, V], lacks bool) {
-	rm := c.read.Load()
-	if rm == nil {
-		checkHashable(key)
-		return nil, true
-	}
-	if rm.old == nil {
-		h := rm.hash(key)
-		lacks = rm.bucket(rm.home(h)).lacks(tophash(h))
-		locked := !lacks && c.watches.Load() == nil && rm.table.lockKey(key, h, p)
-		runtime.KeepAlive(rm)
-		if lacks || locked {
-			return rm, lacks
-		}
-	}
-	return c.lockKeySlow(key, p, nil), false
 }

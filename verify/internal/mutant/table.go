@@ -351,6 +351,14 @@ var Table = []Mutant{
 	}
 	n := rm.length.Removed(here())
 `,
+		More: []Edit{{"write.go", `		n := rm.length.Removed(here()) // as in removeUnlock
+		b.removeLocked(rm.traits, i)
+`, `		b.removeLocked(rm.traits, i)
+		if invariants {
+			step(stepLowered)
+		}
+		n := rm.length.Removed(here())
+`}},
 	},
 	{
 		Invariant: "I11", Description: "an insertion is counted before it can be seen", File: "write.go", Ordinary: true,
@@ -362,7 +370,14 @@ var Table = []Mutant{
 	if in != inserted {
 		rm.length.Removed(here())
 `,
-		More: []Edit{{"write.go", "	n := rm.length.Inserted(here())\n	rm.release(p)\n", "	rm.release(p)\n"}},
+		More: []Edit{
+			{"write.go", "	n := rm.length.Inserted(here())\n	rm.release(p)\n", "	rm.release(p)\n"},
+			{"write.go", `	b.insertLocked(rm.traits, swar.First(free), tophash(s.hash), key, value)
+	n := rm.length.Inserted(here())
+`, `	n := rm.length.Inserted(here())
+	b.insertLocked(rm.traits, swar.First(free), tophash(s.hash), key, value)
+`},
+		},
 	},
 	{
 		Invariant: "I11", Description: "Len reads removals first", File: "internal/stripe/stripe.go",
