@@ -284,7 +284,7 @@ func TestOutOfMemoryPanicsAndSparesTheMap(t *testing.T) {
 				require.NotNil(t, ftPanic(func() { need(m, &next) }), "no memory")
 				require.Equal(t, before.Buckets, m.Stats().Buckets)
 				tnHolds(t, m, 0, next)
-				tnFill(m, 0, next) // overwriting needs no table
+				tnFill(m, 0, next)             // overwriting needs no table
 				tnDeleteFrom(m, next-1, &next) // which stripe counts it decides if a deletion looks whether to shrink
 			}
 			restore()

@@ -36,8 +36,9 @@ func (c *core[K, V]) lockHome(key K) (s spot[K, V]) {
 	return spot[K, V]{rm, b, h, b.findLocked(rm.traits, key, h)}
 }
 
-// insertHome is insertUnlock for a spot of an absent key. It reports false, and the bucket stays locked, if the entry needs another
-// bucket, an arena, or a newer read map.
+// insertHome is insertUnlock for a spot with no slot. It reports false, and the bucket stays locked, unless this bucket alone says that
+// the key is absent, and has room: not if others have probed past it, not where keys are in an arena or are NaN, and not while
+// insertions must wait or go elsewhere.
 func (c *core[K, V]) insertHome(s spot[K, V], key K, value V) bool {
 	rm, b := s.rm, s.b
 	free := swar.Empty(b.tophashLocked())
@@ -64,7 +65,7 @@ func (c *core[K, V]) lockKey(key K, p *place[K, V]) *readMap[K, V] {
 	return c.lockKeyFrom(c.lockHome(key), key, p)
 }
 
-// lockKeyFrom is lockKey where lockHome has found a spot, or nothing.
+// lockKeyFrom is lockKey from a spot on, or if that is empty from the beginning.
 func (c *core[K, V]) lockKeyFrom(s spot[K, V], key K, p *place[K, V]) *readMap[K, V] {
 	if s.rm != nil {
 		home := s.rm.home(s.hash)
@@ -72,6 +73,7 @@ func (c *core[K, V]) lockKeyFrom(s spot[K, V], key K, p *place[K, V]) *readMap[K
 		if s.slot >= 0 || s.b.controlLocked().overflow() == 0 || s.rm.findBehindLocked(key, p) {
 			return s.rm
 		}
+		runtime.KeepAlive(s.rm)
 	}
 	return c.lockKeySlow(key, p, nil)
 }
@@ -222,8 +224,7 @@ func (c *core[K, V]) discard(rm *readMap[K, V], r ref) {
 }
 
 // store is Map.Store. As lookup is, it is one function for what is most frequent, which is no growth and room at home: the fewer
-// instructions a write takes, the more writes the processor has under way. The rest is
-// left to storeFrom.
+// instructions a write takes, the more writes the processor has under way. The rest is left to storeFrom.
 func (c *core[K, V]) store(key K, value V) {
 	rm := c.read.Load()
 	if rm == nil || rm.old != nil || c.watches.Load() != nil {
@@ -273,12 +274,12 @@ func (c *core[K, V]) store(key K, value V) {
 		runtime.KeepAlive(rm)
 		return
 	}
-	if s := (spot[K, V]{rm, b, h, -1}); !c.insertHome(s, key, value) {
+	if s := (spot[K, V]{rm, b, h, -1}); inArena || !c.insertHome(s, key, value) {
 		c.storeFrom(s, key, value)
 	}
 }
 
-// storeFrom is store from a spot on.
+// storeFrom is store from a spot on, or if that is empty from the beginning.
 func (c *core[K, V]) storeFrom(s spot[K, V], key K, value V) {
 	for n := 0; ; n++ {
 		var p place[K, V]
@@ -331,7 +332,8 @@ func (c *core[K, V]) loadOrStore(key K, value V) (actual V, loaded bool) {
 	}
 }
 
-// loadAndDelete is Map.LoadAndDelete, for what is most frequent as store is.
+// loadAndDelete is Map.LoadAndDelete. As store is, it is one function for what is most frequent; keys in an arena are deleted by
+// loadAndDeleteFrom, as their bytes are to be accounted for.
 func (c *core[K, V]) loadAndDelete(key K) (value V, loaded bool) {
 	rm := c.read.Load()
 	if rm == nil || rm.old != nil {
@@ -383,9 +385,9 @@ func (c *core[K, V]) loadAndDelete(key K) (value V, loaded bool) {
 	return c.loadAndDeleteFrom(spot[K, V]{rm, b, h, -1}, key)
 }
 
-// loadAndDeleteFrom is loadAndDelete from a spot on.
+// loadAndDeleteFrom is loadAndDelete from a spot on, or if that is empty from the beginning.
 func (c *core[K, V]) loadAndDeleteFrom(s spot[K, V], key K) (value V, loaded bool) {
-	if s.rm == nil && c.read.Load() == nil {
+	if s.rm == nil && c.read.Load() == nil { // a spot's bucket has to be unlocked, whatever has become of the map
 		checkHashable(key)
 		return value, false
 	}
