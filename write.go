@@ -20,8 +20,8 @@ type spot[K comparable, V any] struct {
 	slot int // -1: the key is not in this bucket
 }
 
-// lockHome locks key's home bucket and looks for the key there, if there is a table, no growth is under way and nobody watches a
-// key.
+// lockHome locks key's home bucket and looks for the key there, if there is a table, no growth is under way and nobody
+// watches a key.
 func (c *core[K, V]) lockHome(key K) (s spot[K, V]) {
 	rm := c.read.Load()
 	if rm == nil || rm.old != nil || c.watches.Load() != nil {
@@ -36,9 +36,9 @@ func (c *core[K, V]) lockHome(key K) (s spot[K, V]) {
 	return spot[K, V]{rm, b, h, b.findLocked(rm.traits, key, h)}
 }
 
-// insertHome is insertUnlock for a spot with no slot. It reports false, and the bucket stays locked, unless this bucket alone says that
-// the key is absent, and has room: not if others have probed past it, not where keys are in an arena or are NaN, and not while
-// insertions must wait or go elsewhere.
+// insertHome is insertUnlock for a spot with no slot. It reports false, and the bucket stays locked, unless this bucket
+// alone says that the key is absent, and has room: not if others have probed past it, not where keys are in an arena or
+// are NaN, and not while insertions must wait or go elsewhere.
 func (c *core[K, V]) insertHome(s spot[K, V], key K, value V) bool {
 	rm, b := s.rm, s.b
 	free := swar.Empty(b.tophashLocked())
@@ -223,8 +223,8 @@ func (c *core[K, V]) discard(rm *readMap[K, V], r ref) {
 	}
 }
 
-// store is Map.Store. As lookup is, it is one function for what is most frequent, which is no growth and room at home: the fewer
-// instructions a write takes, the more writes the processor has under way. The rest is left to storeFrom.
+// store is Map.Store. As lookup is, it is one function for what is most frequent, which is no growth and room at home: the
+// fewer instructions a write takes, the more writes the processor has under way. The rest is left to storeFrom.
 func (c *core[K, V]) store(key K, value V) {
 	rm := c.read.Load()
 	if rm == nil || rm.old != nil || c.watches.Load() != nil {
@@ -332,8 +332,8 @@ func (c *core[K, V]) loadOrStore(key K, value V) (actual V, loaded bool) {
 	}
 }
 
-// loadAndDelete is Map.LoadAndDelete. As store is, it is one function for what is most frequent; keys in an arena are deleted by
-// loadAndDeleteFrom, as their bytes are to be accounted for.
+// loadAndDelete is Map.LoadAndDelete. As store is, it is one function for what is most frequent; keys in an arena are
+// deleted by loadAndDeleteFrom, as their bytes are to be accounted for.
 func (c *core[K, V]) loadAndDelete(key K) (value V, loaded bool) {
 	rm := c.read.Load()
 	if rm == nil || rm.old != nil {
