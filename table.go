@@ -282,17 +282,19 @@ type place[K comparable, V any] struct {
 // lockKey locks key's home bucket and finds the key. It reports false, holding no lock, if the table does not own
 // the key any more or a lock could not be had in order.
 func (t *table[K, V]) lockKey(key K, h uint64, p *place[K, V]) bool {
-	home := t.home(h)
-	*p = place[K, V]{hash: h, home: home, bucket: home, slot: -1}
-	b := t.bucket(home)
+	b := t.bucket(t.home(h))
 	if !b.tryLock() && !b.lock() {
 		return false
 	}
-	p.slot = b.findLocked(t.traits, key, h)
-	if p.slot >= 0 || b.controlLocked().overflow() == 0 {
-		return true
-	}
-	return t.findBehindLocked(key, p)
+	return t.placeLocked(key, h, b.findLocked(t.traits, key, h), p)
+}
+
+// placeLocked is lockKey from where key's home bucket is locked and has the key in slot, or if that is -1 has not. On failure
+// it unlocks home.
+func (t *table[K, V]) placeLocked(key K, h uint64, slot int, p *place[K, V]) bool {
+	home := t.home(h)
+	*p = place[K, V]{hash: h, home: home, bucket: home, slot: slot}
+	return slot >= 0 || t.bucket(home).controlLocked().overflow() == 0 || t.findBehindLocked(key, p)
 }
 
 // findBehindLocked searches the buckets behind home, which is locked. On failure it unlocks home.

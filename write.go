@@ -68,9 +68,7 @@ func (c *core[K, V]) lockKey(key K, p *place[K, V]) *readMap[K, V] {
 // lockKeyFrom is lockKey from a spot on, or if that is empty from the beginning.
 func (c *core[K, V]) lockKeyFrom(s spot[K, V], key K, p *place[K, V]) *readMap[K, V] {
 	if s.rm != nil {
-		home := s.rm.home(s.hash)
-		*p = place[K, V]{hash: s.hash, home: home, bucket: home, slot: s.slot}
-		if s.slot >= 0 || s.b.controlLocked().overflow() == 0 || s.rm.findBehindLocked(key, p) {
+		if s.rm.placeLocked(key, s.hash, s.slot, p) {
 			return s.rm
 		}
 		runtime.KeepAlive(s.rm)
