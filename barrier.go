@@ -123,6 +123,19 @@ func (b *bucket[S, V]) lock() bool {
 	return true
 }
 
+// lockFresh is lock for a bucket that may well be as its table was made: it is stored to before it is loaded from. Where a page
+// is loaded from first, Linux maps a page of zeros there, and replaces it at the first store, which takes a second page fault
+// and interrupts every processor that runs a thread of the program.
+func (b *bucket[S, V]) lockFresh() bool {
+	if !b.control.CompareAndSwap(0, uint64(controlLock)) {
+		return b.lock()
+	}
+	if invariants {
+		step(stepLocked)
+	}
+	return true
+}
+
 // unlock releases the lock. Whoever locks the bucket next sees all that was done under it. It is a full fence: what
 // this goroutine loads afterwards is not older than what it published before, or two goroutines that each store one
 // key and then load the other's could both find nothing.
@@ -178,6 +191,16 @@ func (b *bucket[S, V]) storeSlot(tr *traits, i int, key S, value V) {
 	s := b.slot(i)
 	storeWords(&s.k, key, tr, keyPart)
 	storeWords(&s.v, value, tr, valuePart)
+	if invariants {
+		step(stepSlotStored)
+	}
+}
+
+// copySlot is storeSlot for the entry in slot j of another bucket, whose lock the caller holds as well.
+func (b *bucket[S, V]) copySlot(tr *traits, i int, from *bucket[S, V], j int) {
+	to, s := b.slot(i), from.slot(j)
+	storeWords(&to.k, loadWords(&s.k, tr, keyPart), tr, keyPart)
+	storeWords(&to.v, loadWords(&s.v, tr, valuePart), tr, valuePart)
 	if invariants {
 		step(stepSlotStored)
 	}

@@ -15,9 +15,11 @@ package hushmap
 import (
 	"math/rand/v2"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/hushmap/hushmap/internal/arena"
 	"github.com/hushmap/hushmap/internal/cacheline"
+	"github.com/hushmap/hushmap/internal/hash"
 	"github.com/hushmap/hushmap/internal/swar"
 )
 
@@ -139,9 +141,15 @@ func (e *evacuation[K, V]) prepareLocked(i uint64, next *[bucketSlots]nextPlace)
 	}()
 	living = swar.Full(w)
 	e.near(i)
+	var key K
 	for f := living; f != 0; f = swar.Next(f) {
 		s := swar.First(f)
-		next[s].hash = e.rehash(i, s, swar.Byte(w, s))
+		if unsafe.Sizeof(key) == 8 && e.to.hashed == hashWord { // rehash without a call
+			key = b.loadKey(e.traits, s)
+			next[s].hash = hash.Word(*(*uint64)(unsafe.Pointer(&key)), &e.to.seed)
+		} else {
+			next[s].hash = e.rehash(i, s, swar.Byte(w, s))
+		}
 	}
 	if e.inArena() && living != 0 {
 		e.adoptRefs(b, living, next)
@@ -172,31 +180,45 @@ func (e *evacuation[K, V]) rehash(i uint64, s int, th uint8) uint64 {
 	return e.to.hash(key)
 }
 
-// adoptHomes inserts those of the living entries of old bucket i into the new table whose home there, one of the one or two
-// that the bucket becomes, has room. It returns the others. A lock or two, in ascending order (I2), do for all; the old
-// bucket stays open until its entries can be found in the new table (I8, I9).
+// adoptHomes copies those of the living entries of old bucket i to the new table whose home there, one of the one or two
+// that the bucket becomes, has room. It returns the others. A lock or two, in ascending order (I2), do for all, and one
+// store of each tophash word makes them visible (I3); the old bucket stays open until its entries can be found in the new
+// table (I8, I9).
 func (e *evacuation[K, V]) adoptHomes(i, living uint64, next *[bucketSlots]nextPlace) (others uint64) {
 	from, first := e.bucket(i), i*e.homes
 	last := first + e.homes - 1
 	pair := [2]*bucket[K, V]{e.to.bucket(first), e.to.bucket(last)}
-	if !pair[0].lock() || last != first && !pair[1].lock() {
+	if !pair[0].lockFresh() || last != first && !pair[1].lockFresh() {
 		panic("hushmap: corrupted: a bucket was evacuated before the table before it")
 	}
+	words := [2]uint64{pair[0].tophashLocked(), pair[1].tophashLocked()}
 	for f := living; f != 0; f = swar.Next(f) {
 		s := swar.First(f)
 		which := e.to.home(next[s].hash) - first
-		if which >= e.homes || swar.Empty(pair[which].tophashLocked()) == 0 {
+		if which >= e.homes || swar.Empty(words[which&1]) == 0 {
 			others |= f & -f // displaced into bucket i, or out of its home
 			continue
 		}
-		key, value := e.entry(from, s)
-		th := tophash(next[s].hash)
-		if e.traits.irreflexive && key != key {
-			th = 1
+		to, free, th := pair[which&1], swar.First(swar.Empty(words[which&1])), tophash(next[s].hash)
+		if e.inArena() {
+			e.copyRef(to, free, from, s, next[s].ref)
+		} else {
+			to.copySlot(e.traits, free, from, s)
+			if e.traits.irreflexive {
+				if key := from.loadKey(e.traits, s); key != key {
+					th = 1
+				}
+			}
 		}
-		p := place[K, V]{ref: next[s].ref}
-		e.to.insertAtLocked(&p, first+which, swar.First(swar.Empty(pair[which].tophashLocked())), th, key, value)
+		words[which&1] = swar.With(words[which&1], free, th)
+	}
+	for n := range e.homes {
+		if words[n&1] == pair[n&1].tophashLocked() {
+			continue
+		}
+		pair[n&1].publishTophash(words[n&1])
 		if invariants {
+			e.to.checkLocked(first + n)
 			step(stepAdopted)
 		}
 	}
@@ -205,6 +227,15 @@ func (e *evacuation[K, V]) adoptHomes(i, living uint64, next *[bucketSlots]nextP
 	}
 	pair[0].release()
 	return others
+}
+
+// copyRef puts a ref into slot i of a locked bucket of the new table, and what else slot j of an old bucket has.
+func (e *evacuation[K, V]) copyRef(to *bucket[K, V], i int, from *bucket[K, V], j int, r ref) {
+	if e.inRecords() {
+		to.records().storeSlot(e.to.traits, i, r, nothing{})
+	} else {
+		to.refs().storeSlot(e.to.traits, i, r, from.refs().loadValue(e.traits, j))
+	}
 }
 
 // entry returns what the slot s of old bucket b holds, but for what lies in the arena.
@@ -224,7 +255,7 @@ func (e *evacuation[K, V]) adopt(b *bucket[K, V], s int, next nextPlace) {
 	for n := 0; ; n++ {
 		home := e.to.home(next.hash)
 		p := place[K, V]{hash: next.hash, home: home, bucket: home, slot: -1, ref: next.ref}
-		if !e.to.bucket(home).lock() {
+		if !e.to.bucket(home).lockFresh() {
 			panic("hushmap: corrupted: a bucket was evacuated before the table before it")
 		}
 		in, distance := e.to.insertLocked(&p, key, value)
