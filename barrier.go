@@ -234,6 +234,11 @@ func (b *bucket[S, V]) loadValue(tr *traits, i int) V {
 	return loadWords(&b.slot(i).v, tr, valuePart)
 }
 
+// loadData loads the second word of the key in slot i, which is an interface: the pointer to its data.
+func (b *bucket[S, V]) loadData(i int) unsafe.Pointer {
+	return atomic.LoadPointer(&(*[2]unsafe.Pointer)(unsafe.Pointer(&b.slot(i).k))[1])
+}
+
 // wordOf returns the address of a word of slot i, of the key if there is one, to prefetch.
 func (b *bucket[S, V]) wordOf(i int) unsafe.Pointer {
 	s := b.slot(i)

@@ -158,11 +158,13 @@ func (e *evacuation[K, V]) prepareLocked(i uint64, next *[bucketSlots]nextPlace)
 	return living
 }
 
-// near asks for the records of old bucket i, if they are to be copied, so that they come while those of another are.
+// near asks for what the evacuation of old bucket i is going to read beyond the bucket, so that it comes while another is
+// evacuated: records that are to be copied, and keys that are to be hashed.
 func (e *evacuation[K, V]) near(i uint64) {
 	if e.to.traits.arena != e.traits.arena {
 		e.table.near(i)
 	}
+	e.nearKeys(i)
 }
 
 // rehash returns the hash in the new table of the entry in slot s of old bucket i. A ref keeps the hash for as long as

@@ -173,6 +173,22 @@ func (t *table[K, V]) near(i uint64) {
 	prefetch.Words(records[:n])
 }
 
+// nearKeys asks for what the keys of bucket i, modulo the number of buckets, have behind them where they are interfaces. It
+// needs no lock either.
+func (t *table[K, V]) nearKeys(i uint64) {
+	if !stringSized[K]() || t.hashed != hashInterface || t.buckets() < nearFrom {
+		return
+	}
+	b := t.bucket(i & t.mask)
+	var data [bucketSlots]unsafe.Pointer
+	n := 0
+	for f := swar.Full(b.observeTophash()); f != 0; f = swar.Next(f) {
+		data[n] = b.loadData(swar.First(f))
+		n++
+	}
+	prefetch.Hints(data[:n])
+}
+
 // home returns the index of the first bucket of h's probe sequence.
 func (t *table[K, V]) home(h uint64) uint64 { return h >> (t.shift & 63) }
 

@@ -19,3 +19,10 @@ import "unsafe"
 // Blocking: never, and without assembly as long as the lines take to come.
 // Source: AMD64 Architecture Programmer's Manual, PREFETCHlevel; Arm Architecture Reference Manual, PRFM.
 func Words(p []unsafe.Pointer) { words(p) }
+
+// Hints is Words for any addresses, aligned or not, readable or not. Without assembly it does nothing.
+//
+// Complexity: linear; a call that is not inlined, a few instructions per word.
+// Blocking: never.
+// Source: AMD64 Architecture Programmer's Manual, PREFETCHlevel; Arm Architecture Reference Manual, PRFM.
+func Hints(p []unsafe.Pointer) { hints(p) }

@@ -28,6 +28,18 @@ func TestWords(t *testing.T) {
 	}
 }
 
+// TestHints: any address will do, and nothing is allocated.
+func TestHints(t *testing.T) {
+	memory := [2]uint64{1, 2}
+	for _, n := range []int{0, 1, 5} {
+		p := []unsafe.Pointer{
+			nil, unsafe.Add(unsafe.Pointer(&memory), 1), unsafe.Pointer(&memory[1]), unsafe.Pointer(unsafe.StringData("a")), nil,
+		}[:n]
+		assert.Zero(t, testing.AllocsPerRun(10, func() { Hints(p) }))
+	}
+	assert.Equal(t, [2]uint64{1, 2}, memory)
+}
+
 var sink uint64 // lest the compiler drop what is measured
 
 // BenchmarkWords reads random words of a large array, 64 at a time, asked for or not.

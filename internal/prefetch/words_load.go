@@ -12,3 +12,5 @@ func words(p []unsafe.Pointer) {
 		atomic.LoadUint32((*uint32)(word)) // the compiler drops a plain load whose result nobody uses
 	}
 }
+
+func hints([]unsafe.Pointer) {} // a load could fault
