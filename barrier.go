@@ -140,13 +140,26 @@ func (b *bucket[S, V]) lockFresh() bool {
 // this goroutine loads afterwards is not older than what it published before, or two goroutines that each store one
 // key and then load the other's could both find nothing.
 func (b *bucket[S, V]) unlock() {
+	if invariants {
+		b.mustBeLocked()
+	}
 	b.control.Store(uint64(b.controlLocked() &^ controlLock))
 }
 
 // release is unlock without the fence: for a caller that has published nothing, or has executed a locked instruction
 // since.
 func (b *bucket[S, V]) release() {
+	if invariants {
+		b.mustBeLocked()
+	}
 	b.publishControl(b.controlLocked() &^ controlLock)
+}
+
+// mustBeLocked panics if nobody holds the lock.
+func (b *bucket[S, V]) mustBeLocked() {
+	if !b.observe().locked() {
+		panic("hushmap: a bucket is unlocked whose lock nobody holds")
+	}
 }
 
 // tophashLocked and controlLocked are the header words as the holder of the lock sees them: nobody else changes them.

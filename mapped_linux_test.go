@@ -132,7 +132,6 @@ func TestRealOutOfMemory(t *testing.T) {
 	}
 }
 
-// tnResident returns how many bytes of the process are resident.
 // Each page of a table that a map grows into is stored to before anything is loaded from it. Otherwise it takes two page
 // faults, of which the second interrupts the other processors: with two goroutines, filling a map took three times as long.
 func TestGrowthTakesOnePageFaultForEachPage(t *testing.T) {
@@ -166,6 +165,7 @@ func TestGrowthTakesOnePageFaultForEachPage(t *testing.T) {
 	assert.Greater(t, took, pages/2, "nothing was counted")
 }
 
+// tnResident returns how many bytes of the process are resident.
 func tnResident(t *testing.T) (bytes uint64) {
 	t.Helper()
 	text, err := os.ReadFile("/proc/self/statm")
