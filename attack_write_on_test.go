@@ -3,6 +3,7 @@
 package hushmap
 
 import (
+	"strconv"
 	"sync/atomic"
 	"testing"
 
@@ -11,22 +12,27 @@ import (
 
 // TestAttackInsertionsWhileASmallerTableIsDecidedOn: insertions try again and again, and overwrites and deletions do not wait.
 func TestAttackInsertionsWhileASmallerTableIsDecidedOn(t *testing.T) {
-	const stored, added = 3, 77
+	t.Run("int", func(t *testing.T) { awWhileSealed(t, func(i int) int { return i }) })
+	t.Run("string", func(t *testing.T) { awWhileSealed(t, strconv.Itoa) })
+}
+
+func awWhileSealed[K comparable](t *testing.T, key func(i int) K) {
+	stored, added := key(3), key(77)
 	for _, c := range []struct {
 		name  string
-		write func(m *Map[int, int])
+		write func(m *Map[K, int])
 		waits bool
 	}{
-		{"Store", func(m *Map[int, int]) { m.Store(added, 1) }, true},
-		{"LoadOrStore", func(m *Map[int, int]) { m.LoadOrStore(added, 1) }, true},
-		{"Swap", func(m *Map[int, int]) { m.Swap(added, 1) }, true},
-		{"overwrite", func(m *Map[int, int]) { m.Store(stored, 1) }, false},
-		{"Delete", func(m *Map[int, int]) { m.Delete(stored) }, false},
+		{"Store", func(m *Map[K, int]) { m.Store(added, 1) }, true},
+		{"LoadOrStore", func(m *Map[K, int]) { m.LoadOrStore(added, 1) }, true},
+		{"Swap", func(m *Map[K, int]) { m.Swap(added, 1) }, true},
+		{"overwrite", func(m *Map[K, int]) { m.Store(stored, 1) }, false},
+		{"Delete", func(m *Map[K, int]) { m.Delete(stored) }, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m := New[int, int](WithCapacity(100), withTuning(ftOneBucket))
+			m := New[K, int](WithCapacity(100), withTuning(ftOneBucket))
 			for i := range 5 {
-				m.Store(i, i)
+				m.Store(key(i), i)
 			}
 			sealed, goOn, tried := make(chan struct{}), make(chan struct{}), make(chan struct{})
 			var compacting, writing atomic.Bool
@@ -62,5 +68,15 @@ func TestAttackInsertionsWhileASmallerTableIsDecidedOn(t *testing.T) {
 			awWait(t, written, "the write hangs")
 			require.NoError(t, m.Verify())
 		})
+	}
+}
+
+// TestUnlockingTwicePanics, in builds with invariants, or another's lock could be gone.
+func TestUnlockingTwicePanics(t *testing.T) {
+	var b bucket[int, int]
+	for _, unlock := range []func(){b.unlock, b.release} {
+		require.True(t, b.tryLock())
+		unlock()
+		require.PanicsWithValue(t, "hushmap: a bucket is unlocked whose lock nobody holds", unlock)
 	}
 }

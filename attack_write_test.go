@@ -1,6 +1,7 @@
 package hushmap
 
 import (
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -90,24 +91,29 @@ func awDeleteOverlapsClear[K comparable](t *testing.T, a, b, deleted K) {
 // TestAttackStaleInsertionsGoToTheNewTable: what has loaded its read map before a growth or a shrinking inserts nothing into the old
 // table, which has promised the new one how many entries there are to come.
 func TestAttackStaleInsertionsGoToTheNewTable(t *testing.T) {
+	t.Run("int", func(t *testing.T) { awStaleInsertions(t, func(i int) int { return i }) })
+	t.Run("string", func(t *testing.T) { awStaleInsertions(t, strconv.Itoa) })
+}
+
+func awStaleInsertions[K comparable](t *testing.T, key func(i int) K) {
 	const most = 60
 	for _, c := range []struct {
 		name   string
-		insert func(m *Map[int, int], k int)
+		insert func(m *Map[K, int], k K)
 		looks  int // how often it hashes the key before it has the read map that it writes by
 	}{
-		{"Store", func(m *Map[int, int], k int) { m.Store(k, k) }, 0},
-		{"LoadOrStore", func(m *Map[int, int], k int) { m.LoadOrStore(k, k) }, 2},
-		{"Swap", func(m *Map[int, int], k int) { m.Swap(k, k) }, 0},
+		{"Store", func(m *Map[K, int], k K) { m.Store(k, 1) }, 0},
+		{"LoadOrStore", func(m *Map[K, int], k K) { m.LoadOrStore(k, 1) }, 2},
+		{"Swap", func(m *Map[K, int], k K) { m.Swap(k, 1) }, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			g := awGate[int]{calls: make(map[int]int)}
-			m := New[int, int](WithHasher(g.hash), withTuning(ftOneBucket))
+			g := awGate[K]{calls: make(map[K]int)}
+			m := New[K, int](WithHasher(g.hash), withTuning(ftOneBucket))
 			m.Grow(300)
-			m.Store(-1, -1)
-			var keys []int
-			for k := range most {
-				keys = append(keys, k)
+			m.Store(key(-1), 1)
+			var keys []K
+			for i := range most {
+				keys = append(keys, key(i))
 			}
 			g.stop(c.looks+1, keys...)
 			done := make(chan struct{}, most)
@@ -130,8 +136,9 @@ func TestAttackStaleInsertionsGoToTheNewTable(t *testing.T) {
 			}
 			stale := 0
 			for i := range rm.buckets() {
-				for f := swar.Full(rm.bucket(i).observeTophash()); f != 0; f = swar.Next(f) {
-					if rm.bucket(i).loadKey(rm.traits, swar.First(f)) >= 0 {
+				b := rm.bucket(i)
+				for f := swar.Full(b.observeTophash()); f != 0; f = swar.Next(f) {
+					if rm.loadKey(b, swar.First(f)) != key(-1) {
 						stale++
 					}
 				}

@@ -37,16 +37,28 @@ func (c *core[K, V]) lockHome(key K) (s spot[K, V]) {
 }
 
 // insertHome is insertUnlock for a spot with no slot. It reports false, and the bucket stays locked, unless this bucket
-// alone says that the key is absent, and has room: not if others have probed past it, not where keys are in an arena or
-// are NaN, and not while insertions must wait or go elsewhere.
+// alone says that the key is absent, and has room, and the arena's chunk at hand has, if there is one: not if others have
+// probed past it, not where keys are NaN, and not while insertions must wait or go elsewhere.
 func (c *core[K, V]) insertHome(s spot[K, V], key K, value V) bool {
 	rm, b := s.rm, s.b
 	free := swar.Empty(b.tophashLocked())
-	if free == 0 || b.controlLocked().overflow() != 0 || rm.inArena() || c.read.Load() != rm || rm.sealed ||
+	if free == 0 || b.controlLocked().overflow() != 0 || c.read.Load() != rm || rm.sealed ||
 		rm.traits.irreflexive && key != key {
 		return false
 	}
-	b.insertLocked(rm.traits, swar.First(free), tophash(s.hash), key, value)
+	if i, th := swar.First(free), tophash(s.hash); rm.inArena() {
+		r := s.keep(key, value)
+		if r == 0 {
+			return false
+		}
+		if rm.inRecords() {
+			b.records().insertLocked(rm.traits, i, th, r, nothing{})
+		} else {
+			b.refs().insertLocked(rm.traits, i, th, r, value)
+		}
+	} else {
+		b.insertLocked(rm.traits, i, th, key, value)
+	}
 	n := rm.length.Inserted(here())
 	if invariants {
 		rm.checkLocked(rm.home(s.hash))
@@ -57,6 +69,28 @@ func (c *core[K, V]) insertHome(s spot[K, V], key K, value V) bool {
 	}
 	runtime.KeepAlive(rm)
 	return true
+}
+
+// keep copies a new entry's key, or key and value, to the arena, if its chunk at hand has room. If not it returns 0, and the
+// bucket stays locked. It does not if the bytes cannot be read, which debug.SetPanicOnFault makes a panic.
+func (s *spot[K, V]) keep(key K, value V) ref {
+	panics := true
+	defer func() {
+		if panics {
+			s.b.release()
+		}
+	}()
+	var at arena.Ref
+	if a := s.rm.traits.arena; s.rm.inRecords() {
+		at = a.TryAddPair(here(), stringOf(&key), stringOf(&value))
+	} else {
+		at = a.TryAdd(here(), stringOf(&key))
+	}
+	panics = false
+	if at == 0 {
+		return 0
+	}
+	return newRef(s.hash, at)
 }
 
 // lockKey locks key's home bucket in the table that owns the key and finds the key there. It returns the read map
@@ -272,7 +306,7 @@ func (c *core[K, V]) store(key K, value V) {
 		runtime.KeepAlive(rm)
 		return
 	}
-	if s := (spot[K, V]{rm, b, h, -1}); inArena || !c.insertHome(s, key, value) {
+	if s := (spot[K, V]{rm, b, h, -1}); !c.insertHome(s, key, value) {
 		c.storeFrom(s, key, value)
 	}
 }
@@ -330,8 +364,8 @@ func (c *core[K, V]) loadOrStore(key K, value V) (actual V, loaded bool) {
 	}
 }
 
-// loadAndDelete is Map.LoadAndDelete. As store is, it is one function for what is most frequent; keys in an arena are
-// deleted by loadAndDeleteFrom, as their bytes are to be accounted for.
+// loadAndDelete is Map.LoadAndDelete. As store is, it is one function for what is most frequent; the rest is left to
+// loadAndDeleteFrom.
 func (c *core[K, V]) loadAndDelete(key K) (value V, loaded bool) {
 	rm := c.read.Load()
 	if rm == nil || rm.old != nil {
@@ -359,21 +393,33 @@ func (c *core[K, V]) loadAndDelete(key K) (value V, loaded bool) {
 	for match := swar.Match(b.tophashLocked(), th); match != 0; match = swar.Next(match) {
 		i := swar.First(match)
 		if inArena {
-			if b.refers(rm.traits, i, key, h) {
-				return c.loadAndDeleteFrom(spot[K, V]{rm, b, h, i}, key)
+			if !b.refers(rm.traits, i, key, h) {
+				continue
 			}
+		} else if b.loadKey(rm.traits, i) != key {
 			continue
 		}
-		if b.loadKey(rm.traits, i) != key {
-			continue
+		value = rm.loadValue(b, i)
+		var dead ref
+		if inArena {
+			dead = b.loadRef(rm.traits, i)
 		}
-		value = b.loadValue(rm.traits, i)
 		n := rm.length.Removed(here()) // as in removeUnlock
-		b.removeLocked(rm.traits, i)
+		switch {
+		case rm.inRecords():
+			b.records().removeLocked(rm.traits, i)
+		case inArena:
+			b.refs().removeLocked(rm.traits, i)
+		default:
+			b.removeLocked(rm.traits, i)
+		}
 		if invariants {
 			rm.checkLocked(rm.home(h))
 		}
 		b.unlock()
+		if inArena {
+			c.discard(rm, dead)
+		}
 		if n&rm.checkEvery == 0 {
 			c.shrink(rm)
 		}

@@ -157,6 +157,25 @@ func (a *Arena) AddPair(hint uint64, key, value string) Ref {
 	return r
 }
 
+// TryAdd is Add for a short key that fits into the chunk at hand. Otherwise it
+// returns 0, and nothing has changed. It never waits, and does not panic.
+func (a *Arena) TryAdd(hint uint64, key string) Ref {
+	r, b := a.reserveShort(hint, granulesOf(fieldSize(key)))
+	if r != 0 {
+		putField(b, key)
+	}
+	return r
+}
+
+// TryAddPair is AddPair as TryAdd is Add.
+func (a *Arena) TryAddPair(hint uint64, key, value string) Ref {
+	r, b := a.reserveShort(hint, granulesOf(fieldSize(key)+fieldSize(value)))
+	if r != 0 {
+		putField(putField(b, key), value)
+	}
+	return r
+}
+
 // Copy copies up to MaxCopies records of the Arena from, which has values if a
 // has, and replaces each Ref by that of its copy. It may take what Expect keeps
 // from Add. If it finds a full all the same, nothing is copied, and the Refs mean
@@ -315,6 +334,18 @@ func (a *Arena) reserveFor(hint, g uint64, expected bool) (Ref, []byte) {
 	}
 	if g > smallGranules {
 		a.count(s, g)
+	}
+	return r, a.bytes(r, g)
+}
+
+// reserveShort is reserve in the chunk at hand, for what needs not be counted.
+func (a *Arena) reserveShort(hint, g uint64) (Ref, []byte) {
+	if g > smallGranules {
+		return 0, nil
+	}
+	r := a.shard(hint).take(g, false)
+	if r == 0 {
+		return 0, nil
 	}
 	return r, a.bytes(r, g)
 }

@@ -502,6 +502,60 @@ func TestFootprintOfOneKey(t *testing.T) {
 	assert.LessOrEqual(t, each, uint64(1024+2*cacheline.Size-128))
 }
 
+// TryAdd is Add as long as the chunk at hand has room, and for short records; otherwise nothing happens.
+func TestTryAdd(t *testing.T) {
+	for _, values := range []bool{false, true} {
+		a, value := New(values), ""
+		try := func(key string) Ref { return a.TryAdd(7, key) }
+		if values {
+			value = "value"
+			try = func(key string) Ref { return a.TryAddPair(7, key, value) }
+		}
+		require.Zero(t, try("no chunk yet"))
+		require.Zero(t, a.Usage())
+		add := func(key string) Ref {
+			if values {
+				return a.AddPair(7, key, value)
+			}
+			return a.Add(7, key)
+		}
+		add("first")
+		var refs []Ref
+		var keys []string
+		for {
+			key := text(len(refs)%40, uint64(len(refs)))
+			r := try(key)
+			if r == 0 {
+				break
+			}
+			refs, keys = append(refs, r), append(keys, key)
+		}
+		require.Greater(t, len(refs), 5)
+		for i, r := range refs {
+			requireRecord(t, a, r, keys[i])
+			if values {
+				require.Equal(t, value, a.Value(r))
+			}
+		}
+		before := a.Usage()
+		require.Zero(t, try(text(40, 1)))
+		require.Equal(t, before, a.Usage())
+
+		r := add(text(40, 1)) // there is a new chunk
+		requireRecord(t, a, r, text(40, 1))
+		require.NotZero(t, try("short"))
+		for position(a.shard(7).pos.Load()).room() < 2*smallGranules {
+			add(text(1000, 1))
+		}
+		require.Zero(t, try(text(smallGranules*granule, 1)), "what is counted is left to Add")
+		require.NotZero(t, try(text(smallGranules*granule-len(value)-10, 1)))
+		before = a.Usage()
+		New(values).Expect(a) // a is left
+		require.Zero(t, try("short"))
+		require.Equal(t, before, a.Usage())
+	}
+}
+
 func TestLimit(t *testing.T) {
 	full := func(f func()) {
 		t.Helper()

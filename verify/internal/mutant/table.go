@@ -351,14 +351,20 @@ var Table = []Mutant{
 	}
 	n := rm.length.Removed(here())
 `,
-		More: []Edit{{"write.go", `		n := rm.length.Removed(here()) // as in removeUnlock
-		b.removeLocked(rm.traits, i)
-`, `		b.removeLocked(rm.traits, i)
-		if invariants {
+		More: []Edit{
+			{"write.go", "		n := rm.length.Removed(here()) // as in removeUnlock\n", ""},
+			{"write.go", `		b.unlock()
+		if inArena {
+			c.discard(rm, dead)
+`, `		if invariants {
 			step(stepLowered)
 		}
 		n := rm.length.Removed(here())
-`}},
+		b.unlock()
+		if inArena {
+			c.discard(rm, dead)
+`},
+		},
 	},
 	{
 		Invariant: "I11", Description: "an insertion is counted before it can be seen", File: "write.go", Ordinary: true,
@@ -372,10 +378,16 @@ var Table = []Mutant{
 `,
 		More: []Edit{
 			{"write.go", "	n := rm.length.Inserted(here())\n	rm.release(p)\n", "	rm.release(p)\n"},
-			{"write.go", `	b.insertLocked(rm.traits, swar.First(free), tophash(s.hash), key, value)
+			{"write.go", `	if i, th := swar.First(free), tophash(s.hash); rm.inArena() {
+`, `	if rm.inArena() {
+		return false
+	}
 	n := rm.length.Inserted(here())
-`, `	n := rm.length.Inserted(here())
-	b.insertLocked(rm.traits, swar.First(free), tophash(s.hash), key, value)
+	if i, th := swar.First(free), tophash(s.hash); rm.inArena() {
+`},
+			{"write.go", `	n := rm.length.Inserted(here())
+	if invariants {
+`, `	if invariants {
 `},
 		},
 	},
