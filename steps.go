@@ -15,7 +15,7 @@ const (
 	stepWriting                              // I5: a wide value is about to be written in place
 	stepRaised                               // I3: an overflow count was raised, its entry is not there yet
 	stepLowered                              // I3: an overflow count was lowered
-	stepAdopted                              // I8: an entry is in the new table and still in the old one
+	stepAdopted                              // I8: entries are in the new table and still in the old one
 	stepFrozen                               // I8: an old bucket is frozen
 	stepPublished                            // a new read map is visible
 	stepObserved                             // I6: a reader has control and tophash, not the words
