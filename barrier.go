@@ -136,6 +136,9 @@ func (b *bucket[S, V]) lockFresh() bool {
 	return true
 }
 
+// faultIn stores to the bucket's page what it finds there, so that whoever loads from it first does not get a page of zeros.
+func (b *bucket[S, V]) faultIn() { b.control.CompareAndSwap(0, 0) }
+
 // unlock releases the lock. Whoever locks the bucket next sees all that was done under it. It is a full fence: what
 // this goroutine loads afterwards is not older than what it published before, or two goroutines that each store one
 // key and then load the other's could both find nothing.

@@ -132,6 +132,14 @@ func TestRealOutOfMemory(t *testing.T) {
 	}
 }
 
+// tnFaults returns how many page faults this thread has taken for memory that was at hand.
+func tnFaults(t *testing.T) int64 {
+	t.Helper()
+	var u unix.Rusage
+	require.NoError(t, unix.Getrusage(unix.RUSAGE_THREAD, &u))
+	return int64(u.Minflt)
+}
+
 // Each page of a table that a map grows into is stored to before anything is loaded from it. Otherwise it takes two page
 // faults, of which the second interrupts the other processors: with two goroutines, filling a map took three times as long.
 func TestGrowthTakesOnePageFaultForEachPage(t *testing.T) {
@@ -143,11 +151,6 @@ func TestGrowthTakesOnePageFaultForEachPage(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	faults := func() int64 {
-		var u unix.Rusage
-		require.NoError(t, unix.Getrusage(unix.RUSAGE_THREAD, &u))
-		return int64(u.Minflt)
-	}
 	m := New[uint64, uint64](WithHugePages(HugePagesOff))
 	n := uint64(0)
 	for ; m.core.read.Load() == nil || m.core.read.Load().memory == nil || m.core.read.Load().memory.MappedBytes() < 8*mib; n++ {
@@ -156,13 +159,42 @@ func TestGrowthTakesOnePageFaultForEachPage(t *testing.T) {
 	growing := m.core.read.Load()
 	require.NotNil(t, growing.old)
 	pages := int64(growing.memory.MappedBytes()) / int64(unix.Getpagesize())
-	before := faults()
+	before := tnFaults(t)
 	m.core.settle()
-	took := faults() - before
+	took := tnFaults(t) - before
 	require.NoError(t, m.Verify())
 	require.Equal(t, int(n), m.Len())
 	assert.Less(t, took, pages*5/4)
 	assert.Greater(t, took, pages/2, "nothing was counted")
+}
+
+// The collector scans a table with pointers as soon as it is allocated, and loads from pages that nothing was stored to. So
+// helpers store to them ahead of evacuation, and have done so after a fraction of it.
+func TestGrowthStoresToPagesBeforeTheCollectorLoads(t *testing.T) {
+	tnNeedOwnMemory(t)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	debug.FreeOSMemory() // pages that are free take a fault from now on
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	m := New[any, any]()
+	n := 0
+	for ; m.core.read.Load() == nil || m.core.read.Load().buckets()*uint64(bucketSize[any, any]()) < 8*mib; n++ {
+		m.Store(n, n)
+	}
+	growing := m.core.read.Load()
+	require.NotNil(t, growing.old)
+	pages := int64(growing.buckets()) * int64(bucketSize[any, any]()) / int64(unix.Getpagesize())
+	for range pages / faultPages * 5 / 4 { // a bucket may take a little more than its part of a page
+		m.core.helpOld(growing, 1, true)
+	}
+	require.Less(t, growing.old.frozen.Load(), growing.old.buckets()/8)
+	runtime.GC()
+	before := tnFaults(t)
+	m.core.settle()
+	took := tnFaults(t) - before
+	require.NoError(t, m.Verify())
+	require.Equal(t, n, m.Len())
+	assert.Less(t, took, pages/4)
 }
 
 // tnResident returns how many bytes of the process are resident.
