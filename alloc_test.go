@@ -57,10 +57,10 @@ func TestOperationsAllocateNothing(t *testing.T) {
 	mtTestAllocs(t, func(i int) string { return fmt.Sprint("key ", i) }, func(i int) string { return fmt.Sprint(i) })
 	mtTestAllocs(t, func(i int) any { return i }, func(i int) any { return fmt.Sprint(i) })
 	mtTestAllocs(t, func(i int) mtTriple { return mtTriple{uint64(i), fmt.Sprint(i)} }, func(i int) mtPair { return mtPair{1, uint64(i)} })
-	mtTestAllocs(t, func(i int) float64 { return float64(i) / 3 }, func(i int) float64 { return float64(i) })
+	mtTestAllocs(t, func(i int) float64 { return float64(i) / 3 }, func(i int) int { return i })
 	mtTestAllocs(t, func(i int) *int { return &i }, func(i int) *int { return &i })
 	mtTestAllocs(t, func(i int) mtPadded { return mtPadded{uint8(i), uint64(i), 3} }, func(i int) struct{} { return struct{}{} })
-	mtTestAllocs(t, func(i int) [3]uint64 { return [3]uint64{1, uint64(i)} }, func(i int) [16]uint64 { return [16]uint64{uint64(i)} })
+	mtTestAllocs(t, func(i int) [2]uint64 { return [2]uint64{1, uint64(i)} }, func(i int) [3]uint64 { return [3]uint64{uint64(i)} })
 }
 
 // mtTestAllocs measures every operation on prepared keys and values.

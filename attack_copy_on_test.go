@@ -21,7 +21,7 @@ func TestAttackEvacuationAtEachStep(t *testing.T) {
 	number := func(i int) int { return i }
 	t.Run("int,int", func(t *testing.T) { acEachStep(t, number, number) })
 	t.Run("uint64,wide", func(t *testing.T) {
-		acEachStep(t, func(i int) uint64 { return uint64(i) }, func(i int) [4]uint64 { return [4]uint64{uint64(i), 1, 2, uint64(i)} })
+		acEachStep(t, func(i int) uint64 { return uint64(i) }, func(i int) [3]uint64 { return [3]uint64{uint64(i), 1, uint64(i)} })
 	})
 	t.Run("string,int", func(t *testing.T) { acEachStep(t, strconv.Itoa, number) })
 	t.Run("any,any", func(t *testing.T) {

@@ -167,14 +167,14 @@ func TestHashAgreement(t *testing.T) {
 	}
 	var i32 []int32
 	var arr0 = [][0]int{{}}
-	var arr3 [][3]uint16
+	var arr3 [][3]byte
 	var pairs []evPair
-	var two [][2]uint64
+	var two [][2]float64
 	for i := range 500 {
 		i32 = append(i32, int32(-i))
-		arr3 = append(arr3, [3]uint16{uint16(i), 1, uint16(i)})
+		arr3 = append(arr3, [3]byte{byte(i), 1, byte(i >> 8)})
 		pairs = append(pairs, evPair{fmt.Sprint(i), i})
-		two = append(two, [2]uint64{uint64(i), 1})
+		two = append(two, [2]float64{float64(i), 1})
 	}
 	evKeys(t, "string", strs)
 	evKeys(t, "string stable", strs, WithStableHash())
@@ -398,8 +398,6 @@ func evStorm[K comparable, V comparable](t *testing.T, name string, key func(g, 
 	t.Logf("%s: %+v", name, s)
 }
 
-type evWide struct{ a, b, c int }
-
 // Keys that are the same number in several types share a hash. A map full of them works, and does not give up its seed for it.
 func TestNumbersOfSeveralTypes(t *testing.T) {
 	m := New[any, int]()
@@ -432,7 +430,7 @@ func TestEvacuationStorm(t *testing.T) {
 	defer evRun()
 	raw := withTuning(func(tu *tuning) { tu.rawHash = true })
 	narrow := func(n int) int { return n }
-	wide := func(n int) evWide { return evWide{n, -n, 7 * n} }
+	wide := func(n int) atWide { return atWide{uint64(n), uint64(-n), uint64(7 * n)} }
 	u64 := func(g, i int) uint64 { return uint64(g)<<32 | uint64(i) }
 	str := func(g, i int) string { return fmt.Sprintf("%*d", 1+(g*41+i)%70, g*1000+i) }
 	anyk := func(g, i int) any {

@@ -520,7 +520,6 @@ func mtStorm(t *testing.T, d time.Duration, f func(r *rand.Rand) error) {
 // Values and keys of several words are always those of one write, however often they are overwritten, deleted and
 // moved meanwhile. On TSO machines this is about plain loads and stores.
 func TestWideValuesAreNeverTorn(t *testing.T) {
-	mtTestTorn(t, func(k int, n uint64) [3]uint64 { return [3]uint64{uint64(k), n, n} }, func(k int, v [3]uint64) bool { return v == [3]uint64{uint64(k), v[1], v[1]} })
 	mtTestTorn(t, func(k int, n uint64) mtFour { return mtFour{uint64(k), n, n, ^n} }, func(k int, v mtFour) bool {
 		return v == mtFour{uint64(k), v.b, v.b, ^v.b}
 	})

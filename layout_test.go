@@ -42,12 +42,12 @@ func TestMapSize(t *testing.T) {
 // FAILURES: 32-bit alignment. Words that are accessed with 64-bit atomics, and slots, lie on 8-byte boundaries; on
 // 32-bit machines nothing but their types sees to that.
 func TestAlignment(t *testing.T) {
-	mtTestAlignment[uint8, bool](t, 1)
+	mtTestAlignment[bool, uint8](t, true)
 	mtTestAlignment[int32, *int](t, 1)
-	mtTestAlignment[mtPadded, [3]byte](t, mtPadded{1, 2, 3})
+	mtTestAlignment[stPadded, [3]byte](t, stPadded{1, 2, 3})
 	mtTestAlignment[any, any](t, 1)
 	mtTestAlignment[[3]int32, [5]uint8](t, [3]int32{1})
-	mtTestAlignment[struct{}, uint8](t, struct{}{})
+	mtTestAlignment[struct{}, int](t, struct{}{})
 }
 
 func mtTestAlignment[K comparable, V any](t *testing.T, key K) {
@@ -314,19 +314,15 @@ func TestScalar(t *testing.T) {
 	}
 }
 
-// Every kind of value that is overwritten in place comes and goes as a whole, though no reader ever retries for it.
+// Every size and kind of value that is overwritten in place comes and goes as a whole, though no reader ever retries for it.
 func TestInPlaceValuesAreNeverTorn(t *testing.T) {
-	mtTestInPlace(t, func(i uint64) bool { return i&1 != 0 })
 	mtTestInPlace(t, func(i uint64) uint8 { return uint8(i * 0x55) })
 	mtTestInPlace(t, func(i uint64) uint16 { return uint16(i) * 0x5555 })
-	mtTestInPlace(t, func(i uint64) uint32 { return uint32(i) * 0x55555555 })
 	mtTestInPlace(t, func(i uint64) float32 { return float32(i) * 1.0000001 })
 	mtTestInPlace(t, func(i uint64) [1]struct{ u uint32 } { return [1]struct{ u uint32 }{{uint32(i) * 0x55555555}} })
 	pool := [4]*int{new(int), new(int), new(int), nil}
 	mtTestInPlace(t, func(i uint64) *int { return pool[i] })
 	mtTestInPlace(t, func(i uint64) struct{ p [1]*int } { return struct{ p [1]*int }{[1]*int{pool[i]}} })
-	chans := [4]chan int{make(chan int), make(chan int), nil, make(chan int)}
-	mtTestInPlace(t, func(i uint64) chan int { return chans[i] })
 	// These are not in place on 32-bit machines, but must not be torn there either.
 	mtTestInPlace(t, func(i uint64) uint64 { return i * 0x5555555555555555 })
 	mtTestInPlace(t, func(i uint64) struct{ f [1]float64 } {

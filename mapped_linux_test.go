@@ -215,9 +215,9 @@ func TestResidentMemoryFalls(t *testing.T) {
 	start := tnMapped(t)
 	debug.FreeOSMemory()
 	empty := tnResident(t)
-	m := New[uint64, [4]uint64](WithHugePages(HugePagesOff))
+	m := New[uint64, [3]uint64](WithHugePages(HugePagesOff))
 	for k := range uint64(150_000) {
-		m.Store(k, [4]uint64{k})
+		m.Store(k, [3]uint64{k})
 	}
 	s := m.Stats()
 	require.Greater(t, s.MappedBytes, uint64(8*mib))

@@ -399,17 +399,17 @@ func TestSleepingReadersKeepTheirTable(t *testing.T) {
 	tnNeedMapping(t)
 	nan := math.NaN()
 	const entries = 500
-	for name, replace := range map[string]func(m *Map[float64, uint64]){
-		"growth": func(m *Map[float64, uint64]) {
+	for name, replace := range map[string]func(m *Map[float64, int]){
+		"growth": func(m *Map[float64, int]) {
 			for range 2 {
 				m.Grow(2 * m.core.read.Load().slotCount())
 			}
 		},
-		"Clear": func(m *Map[float64, uint64]) { m.Clear(); m.Store(1, 1) },
+		"Clear": func(m *Map[float64, int]) { m.Clear(); m.Store(1, 1) },
 	} {
-		for kind, pass := range map[string]func(m *Map[float64, uint64], asleep func()) int{
-			"Range": func(m *Map[float64, uint64], asleep func()) (n int) {
-				m.Range(func(float64, uint64) bool {
+		for kind, pass := range map[string]func(m *Map[float64, int], asleep func()) int{
+			"Range": func(m *Map[float64, int], asleep func()) (n int) {
+				m.Range(func(float64, int) bool {
 					if n++; n == 10 {
 						asleep()
 					}
@@ -417,7 +417,7 @@ func TestSleepingReadersKeepTheirTable(t *testing.T) {
 				})
 				return n
 			},
-			"iter.Pull": func(m *Map[float64, uint64], asleep func()) (n int) {
+			"iter.Pull": func(m *Map[float64, int], asleep func()) (n int) {
 				next, stop := iter.Pull2(m.All())
 				defer stop()
 				for _, _, ok := next(); ok; _, _, ok = next() {
@@ -430,8 +430,8 @@ func TestSleepingReadersKeepTheirTable(t *testing.T) {
 		} {
 			t.Run(kind+", "+name, func(t *testing.T) {
 				start := tnMapped(t)
-				m := New[float64, uint64](mapEverything)
-				for i := range uint64(entries) {
+				m := New[float64, int](mapEverything)
+				for i := range entries {
 					m.Store(nan, i)
 				}
 				m.core.settle()

@@ -86,17 +86,17 @@ func TestSmallMapFootprint(t *testing.T) {
 
 // Stats.HeapBytes is what the tables really take.
 func TestStatsHeapBytes(t *testing.T) {
-	m := New[uint64, [4]uint64](WithCapacity(100_000), withTuning(func(tu *tuning) { tu.mapFrom = math.MaxInt }))
+	m := New[uint64, [3]uint64](WithCapacity(100_000), withTuning(func(tu *tuning) { tu.mapFrom = math.MaxInt }))
 	before := mtHeap()
-	m.Store(1, [4]uint64{})
+	m.Store(1, [3]uint64{})
 	grown := mtHeap() - before
 	assert.InEpsilon(t, float64(grown), float64(m.Stats().HeapBytes), 0.02)
-	assert.EqualValues(t, uintptr(m.Stats().Buckets)*unsafe.Sizeof(bucket[uint64, [4]uint64]{}), m.Stats().HeapBytes)
+	assert.EqualValues(t, uintptr(m.Stats().Buckets)*unsafe.Sizeof(bucket[uint64, [3]uint64]{}), m.Stats().HeapBytes)
 	assert.Zero(t, m.Stats().MappedBytes)
 	mtResize(m, 2*m.core.read.Load().buckets())
 	s := m.Stats()
 	require.True(t, s.Growing)
-	assert.EqualValues(t, uintptr(s.Buckets+s.OldBuckets)*unsafe.Sizeof(bucket[uint64, [4]uint64]{}), s.HeapBytes, "both tables")
+	assert.EqualValues(t, uintptr(s.Buckets+s.OldBuckets)*unsafe.Sizeof(bucket[uint64, [3]uint64]{}), s.HeapBytes, "both tables")
 	assert.InEpsilon(t, float64(mtHeap()-before), float64(s.HeapBytes), 0.02)
 	m.Clear()
 	assert.Less(t, mtHeap()-before, int64(16384))
@@ -184,10 +184,10 @@ func TestChurnKeepsMemoryFlat(t *testing.T) {
 // A table of pointer-free types is one object that the collector does not look into.
 func TestPointerFreeTablesAreOneObject(t *testing.T) {
 	entries := mtScale(100_000)
-	m := New[uint64, [2]float64](WithCapacity(entries))
+	m := New[uint64, [3]uint64](WithCapacity(entries))
 	objects := mtAllocs(m.Clear, func() {
 		for i := range uint64(entries) {
-			m.Store(i, [2]float64{})
+			m.Store(i, [3]uint64{})
 		}
 	})
 	assert.Less(t, objects, uint64(12), "table, read map, counters")
@@ -195,11 +195,11 @@ func TestPointerFreeTablesAreOneObject(t *testing.T) {
 	// Writing addresses of garbage into the table as numbers does not keep it alive.
 	before := mtHeap()
 	for i := range uint64(entries) {
-		m.Store(i, [2]float64{})
+		m.Store(i, [3]uint64{})
 	}
-	numbers := New[uint64, uintptr](WithCapacity(1000))
+	numbers := New[uint64, uint64](WithCapacity(1000))
 	for i := range uint64(1000) {
-		numbers.Store(i, uintptr(unsafe.Pointer(unsafe.SliceData(make([]byte, 4096)))))
+		numbers.Store(i, uint64(uintptr(unsafe.Pointer(unsafe.SliceData(make([]byte, 4096))))))
 	}
 	assert.Less(t, mtHeap()-before, int64(1<<20))
 	runtime.KeepAlive(m)

@@ -511,7 +511,7 @@ func stEqualKeys[K comparable](t *testing.T, a, b K) {
 
 // Values with padding or blank fields that are == count as unchanged, whatever their other bytes.
 func TestCompareEqualValuesWithDifferentBytes(t *testing.T) {
-	var m Map[int, stBlank]
+	var m Map[stNamedInt, stBlank]
 	m.Store(1, stMakeBlank(5, 1))
 	assert.True(t, m.CompareAndSwap(1, stMakeBlank(5, 200), stMakeBlank(6, 3)))
 	assert.True(t, m.CompareAndDelete(1, stMakeBlank(6, 77)))
