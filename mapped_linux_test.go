@@ -169,7 +169,7 @@ func TestGrowthTakesOnePageFaultForEachPage(t *testing.T) {
 }
 
 // The collector scans a table with pointers as soon as it is allocated, and loads from pages that nothing was stored to. So
-// helpers store to them ahead of evacuation, and have done so after a fraction of it.
+// each step of a growth stores to some of them ahead of evacuation, and evacuation finds them all there in the end.
 func TestGrowthStoresToPagesBeforeTheCollectorLoads(t *testing.T) {
 	tnNeedOwnMemory(t)
 	runtime.LockOSThread()
