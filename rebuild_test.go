@@ -182,11 +182,17 @@ func TestArenaFullWhileRecordsMove(t *testing.T) {
 		var full any
 		added := 0
 		for i := n; full == nil; i++ {
+			room := next.old.room.Load()
 			full = ftPanic(func() { m.Set(key(i), make([]byte, 100_000)) })
 			if full == nil {
 				added++
+				room--
 			}
+			require.Equal(t, room, next.old.room.Load(), "a refused insertion gives its slot back")
 		}
+		room := next.old.room.Load()
+		require.Equal(t, any(arena.Full), ftPanic(func() { m.Set(key(1), make([]byte, 100_000)) }))
+		require.Equal(t, room, next.old.room.Load(), "an overwrite was promised none")
 		require.Equal(t, any(arena.Full), full)
 		require.NotZero(t, added)
 		require.False(t, next.old.done(), "the arena was full when it was too late")
