@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -414,5 +415,48 @@ func TestArenaTooSmallForTheRecordsThatMove(t *testing.T) {
 		look()
 		require.Equal(t, n, m.Len())
 		require.NoError(t, m.Verify())
+	})
+}
+
+// An insertion that is promised a slot of a table that is no larger, and then finds a bucket locked that it must not wait for,
+// starts again. Each time it gives the promise back.
+func TestDisturbedInsertionsGiveTheirSlotBack(t *testing.T) {
+	ftWatch(t, func() {
+		m := New[int, int](WithCapacity(64*slotLimit), WithHasher(func(k int, _ uint64) uint64 { return uint64(k) << 58 }),
+			withTuning(func(tu *tuning) { tu.rawHash, tu.atOnce, tu.chunk = true, 0, 1 }))
+		for i := range bucketSlots {
+			m.Store(64*i+63, i) // the home of all is the last bucket
+		}
+		m.Store(5, 5)
+		rm := m.core.read.Load()
+		require.EqualValues(t, 64, rm.buckets())
+		require.True(t, m.core.resizeAnd(rm, rm.buckets(), false))
+		rm = m.core.read.Load()
+		e := rm.old
+		require.True(t, e.bucket(5).lock()) // so that the old table is not empty before the test is over
+		for i := range e.buckets() {
+			if i != 5 {
+				e.evacuate(i, true)
+			}
+		}
+		e.cursor.Store(2 * e.buckets()) // helpers do not wait for bucket 5
+		room := e.room.Load()
+		require.True(t, rm.bucket(0).lock())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			m.Store(64*bucketSlots+63, bucketSlots)
+		}()
+		for range 1000 {
+			runtime.Gosched()
+		}
+		time.Sleep(5 * time.Millisecond) // for many attempts; one is enough
+		rm.bucket(0).release()
+		<-done
+		require.Equal(t, room-1, e.room.Load())
+		e.bucket(5).release()
+		m.core.settle()
+		require.NoError(t, m.Verify())
+		require.Equal(t, bucketSlots+2, m.Len())
 	})
 }
