@@ -30,7 +30,7 @@ import (
 //	| version      | overflow count  |writing| moved | lock |
 //	+--------------+-----------------+-------+-------+------+
 //
-// Only the holder of the lock changes it, except that anyone may set the lock bit.
+// Only the holder of the lock changes it, except that anyone may set the lock bit, and store 0 where it is 0; see faultIn.
 type control uint64
 
 const (
@@ -136,7 +136,8 @@ func (b *bucket[S, V]) lockFresh() bool {
 	return true
 }
 
-// faultIn stores to the bucket's page what it finds there, so that whoever loads from it first does not get a page of zeros.
+// faultIn stores to the page of a bucket that may well be as its table was made, and changes nothing. What lockFresh is good for
+// it is good for where a compare-and-swap stores without a load before, as on amd64.
 func (b *bucket[S, V]) faultIn() { b.control.CompareAndSwap(0, 0) }
 
 // unlock releases the lock. Whoever locks the bucket next sees all that was done under it. It is a full fence: what

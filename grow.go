@@ -29,11 +29,10 @@ import (
 // goroutine; with 64 it was every third, and adding up the stripes was a third of the time of a write.
 const checkSlack = 16
 
-// faultPages is how many pages of a new table that the collector scans a helper stores to ahead of evacuation. The more, the
-// sooner they are through, and the longer takes the insertion that has to do it. With 16 instead of 4 two goroutines filled a
-// map of a million any keys in 0.9 of the time, one of ten million in 1.0, and the slowest Store of ten thousand took 3 times
-// as long; with 2 the collector was faster.
-const faultPages = 4
+// faultAhead is how many buckets of a new table that the collector scans are seen to ahead, for each old bucket that a step
+// evacuates. Twice what these become is the least that keeps ahead. With four times as much, two goroutines filled a map of a
+// million any keys in 0.9 of the time, one of ten million in 1.0, and the slowest Store of ten thousand took 3 times as long.
+const faultAhead = 4
 
 // evacuation is a table on its way out and the progress made so far.
 type evacuation[K comparable, V any] struct {
@@ -45,7 +44,7 @@ type evacuation[K comparable, V any] struct {
 	_           cacheline.Pad
 	frozen      atomic.Uint64 // buckets frozen so far
 	_           cacheline.Pad
-	faulted     atomic.Uint64 // buckets of the new table whose pages helpers have claimed to fault in ahead; see faultIn
+	faulted     atomic.Uint64 // buckets of the new table that helpers have claimed to see to ahead; see faultIn
 	_           cacheline.Pad
 	crowded     atomic.Bool  // larger new table: both together exceed its limit; set by writers, never cleared
 	room        atomic.Int64 // any other: slots it has left for insertions before the old one is empty; written by everybody
@@ -130,16 +129,17 @@ func (e *evacuation[K, V]) touch(i uint64) {
 	m.Touch(uintptr(i+1)*homes - 1)
 }
 
-// faultIn stores to the next pages of a large new table that the collector scans. It scans all of it, and soon, as a large
-// table was allocated; where it comes first it loads, which costs the later store a second page fault that interrupts every
-// processor; see lockFresh. So helpers run ahead of evacuation until they are through, and do that before they lock anything.
-func (e *evacuation[K, V]) faultIn() {
+// faultIn stores to the next pages of a large new table that the collector scans, for a step that is about to evacuate n old
+// buckets. The collector scans all of a new table, and soon, as a large table was allocated; where it comes first it loads, which
+// costs the later store a second page fault that interrupts every processor; see lockFresh. So helpers run ahead of evacuation
+// until they are through, and do that while they hold no lock.
+func (e *evacuation[K, V]) faultIn(n uint64) {
 	if !e.traits.hasPointers || e.to.buckets() < nearFrom || e.faulted.Load() > e.to.mask {
 		return
 	}
-	perPage := max(1, uint64(os.Getpagesize())/uint64(bucketSize[K, V]()))
-	end := e.faulted.Add(faultPages * perPage)
-	for i := end - faultPages*perPage; i < min(end, e.to.buckets()); i += perPage {
+	perPage := max(1, uint64(os.Getpagesize()/8)/uint64(e.to.stride))
+	end := e.faulted.Add(n * faultAhead)
+	for i := end - n*faultAhead; i < min(end, e.to.buckets()); i += perPage {
 		e.to.bucket(i).faultIn()
 	}
 }
@@ -340,7 +340,7 @@ func (e *evacuation[K, V]) evacuateRange(from, to uint64) {
 // have been claimed it goes round again, past locked ones: a helper that lost its thread holds up one bucket, and the
 // two of the new table that it has locked, not the growth of the others.
 func (e *evacuation[K, V]) help(n uint64, wait bool) {
-	e.faultIn()
+	e.faultIn(n)
 	start := e.cursor.Add(n) - n
 	for i := start; i < start+n && !e.done(); i++ {
 		e.near(i + 1)

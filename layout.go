@@ -38,7 +38,7 @@ type slot[S comparable, V any] struct {
 
 type bucket[S comparable, V any] struct {
 	tophash atomic.Uint64 // written under the lock; read by anyone
-	control atomic.Uint64 // see control; written under the lock, except for the lock bit; read by anyone
+	control atomic.Uint64 // see control; changed under the lock, except for the lock bit; read by anyone
 	slots   [bucketSlots]slot[S, V]
 }
 
