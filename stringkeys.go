@@ -3,7 +3,11 @@
 
 package hushmap
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/hushmap/hushmap/internal/hash"
+)
 
 // LoadBytes is m.Load(K(key)) without the conversion, which would allocate a string. key must not change while the call
 // runs.
@@ -41,16 +45,9 @@ func LoadAndDeleteBytes[K ~string, V any](m *Map[K, V], key []byte) (value V, lo
 	return m.LoadAndDelete(borrowed[K](key))
 }
 
-// borrowed returns b as a string for as long as the caller's call runs. Whoever gets it keeps nothing of it.
-func borrowed[K ~string](b []byte) K { return K(hidden(b)) }
-
-// hidden keeps from the compiler whose bytes the string has: it takes it that some of borrowed's callers keep them, and
-// would have every caller's buffer on the heap. The address is a number for two instructions, without a call between
-// them, so no stack moves meanwhile; and if the goroutine is stopped there, the collector takes any number in its
-// registers and this frame for an address. Checkptr, and with it -race, would put a call there, where it does not.
-//
-//go:nocheckptr
-func hidden(b []byte) string {
-	p := uintptr(unsafe.Pointer(unsafe.SliceData(b)))
-	return unsafe.String(*(**byte)(unsafe.Pointer(&p)), len(b))
+// borrowed returns b as a string for as long as the caller's call runs. Whoever gets it keeps nothing of it. The compiler must not
+// know whose bytes the string has: it takes it that some of borrowed's callers keep them, and would have every caller's buffer
+// on the heap.
+func borrowed[K ~string](b []byte) K {
+	return K(unsafe.String((*byte)(hash.NoEscape(unsafe.Pointer(unsafe.SliceData(b)))), len(b)))
 }

@@ -431,3 +431,67 @@ func skStringsChild(t *testing.T) {
 	require.NoError(t, m.Verify())
 	require.NoError(t, b.Verify())
 }
+
+// Bytes that a caller lends may lie on its stack, and that may move at any call. Goroutines begin with a small stack; here each
+// calls from another depth. With -asan the compiler keeps keys in heap variables, where no stack pointer may be.
+func TestBorrowedBytesMoveWithTheStack(t *testing.T) {
+	for name, opts := range map[string][]Option{
+		"default": nil,
+		"hasher":  {WithHasher(func(key string, _ uint64) uint64 { return uint64(key[0]) + uint64(key[1])<<60 })},
+		"stable":  {WithStableHash()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, b := New[string, int](opts...), NewBytes(opts...)
+			const depths = 400
+			for depth := range depths {
+				for op := range 4 {
+					done := make(chan struct{})
+					go func() {
+						defer close(done)
+						skDeep(depth, op, depth, m, b)
+					}()
+					<-done
+				}
+			}
+			for depth := range depths {
+				key := skStackKey(depth)
+				v, ok := m.Load(string(key[:]))
+				require.True(t, ok && v == depth, "depth %d: %d, %v", depth, v, ok)
+				value, ok := b.Get(nil, string(key[:]))
+				require.True(t, ok && string(value) == string(key[:]))
+			}
+			require.Equal(t, depths, m.Len())
+			require.Equal(t, depths, b.Len())
+		})
+	}
+}
+
+func skStackKey(n int) (key [40]byte) {
+	key[0], key[1] = byte(n), byte(n>>8)
+	return key
+}
+
+// skDeep lends a key that is on the stack, so many calls down.
+//
+//go:noinline
+func skDeep(depth, op, n int, m *Map[string, int], b *Bytes) int {
+	if depth > 0 {
+		return skDeep(depth-1, op, n, m, b) + 1
+	}
+	key := skStackKey(n)
+	switch op {
+	case 0:
+		StoreBytes(m, key[:], n)
+	case 1:
+		b.SetB(key[:], key[:])
+	case 2:
+		if v, ok := LoadBytes(m, key[:]); !ok || v != n {
+			panic("not found, or wrong")
+		}
+	case 3:
+		if !b.HasB(key[:]) {
+			panic("not found")
+		}
+	}
+	return 0
+}

@@ -76,7 +76,7 @@ func Mix(h uint64, s *Seed) uint64 {
 // every seed (flood_test.go has one), and it is slower, 40 ns for 20 bytes
 // against 15.
 func Comparable[K comparable](k *K, s *Seed) uint64 {
-	return maphash.Comparable(s.M, *(*K)(noEscape(unsafe.Pointer(k))))
+	return maphash.Comparable(s.M, *(*K)(NoEscape(unsafe.Pointer(k))))
 }
 
 // Any hashes an interface value as Comparable does, but keys of the most usual
@@ -103,10 +103,10 @@ func Any(k any, s *Seed) uint64 {
 // Custom returns what a user's function says of *k under the seed. Neither *k nor anything it refers to escapes, so
 // the function must not keep its argument.
 func Custom[K comparable](f func(key K, seed uint64) uint64, k *K, s *Seed) uint64 {
-	return f(*(*K)(noEscape(unsafe.Pointer(k))), s.A)
+	return f(*(*K)(NoEscape(unsafe.Pointer(k))), s.A)
 }
 
-// noEscape returns p, hiding from the compiler that the result points to the
+// NoEscape returns p, hiding from the compiler that the result points to the
 // same place. maphash.Comparable declares that its argument escapes, because
 // a key that holds a pointer to the stack would change its hash when the stack
 // moves; every lookup with a boxed key would pay for that with an allocation.
@@ -117,14 +117,19 @@ func Custom[K comparable](f func(key K, seed uint64) uint64, k *K, s *Seed) uint
 // to the heap by being stored. Whatever its hash, it is not found.
 //
 // The integer u lives for two instructions, without a call between them, so
-// the stack cannot move while it holds the address. Builds with checkptr (-race,
+// the stack cannot move while it holds the address; and if the goroutine is
+// stopped there, the collector takes any number in its registers and in this
+// frame for an address. Builds with checkptr (-race,
 // -msan, -asan) would put one there, and did: hence the directives, which also
-// keep such builds from inlining it.
+// keep such builds from inlining it. With -asan the compiler moves what p was
+// made from to the heap, as every variable whose address becomes an
+// unsafe.Pointer; callers have none of these directives, or that address would
+// be hidden from it as well, and left behind when the stack moves.
 //
 //go:nosplit
 //go:nocheckptr
 //go:norace
-func noEscape(p unsafe.Pointer) unsafe.Pointer {
+func NoEscape(p unsafe.Pointer) unsafe.Pointer {
 	u := uintptr(p)
 	return *(*unsafe.Pointer)(unsafe.Pointer(&u))
 }

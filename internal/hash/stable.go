@@ -19,7 +19,7 @@ type StableFunc func(p unsafe.Pointer, s *Seed) uint64
 // Sum hashes the value at p, which must be of the type that f was made for.
 // As with Comparable, nothing escapes.
 func (f StableFunc) Sum(p unsafe.Pointer, s *Seed) uint64 {
-	return f(noEscape(p), (*Seed)(noEscape(unsafe.Pointer(s))))
+	return f(NoEscape(p), (*Seed)(NoEscape(unsafe.Pointer(s))))
 }
 
 // StableOf returns a hash function for values of type t that, under the same
