@@ -111,20 +111,23 @@ func Custom[K comparable](f func(key K, seed uint64) uint64, k *K, s *Seed) uint
 // a key that holds a pointer to the stack would change its hash when the stack
 // moves; every lookup with a boxed key would pay for that with an allocation.
 //
-// It is sound here as no pointer outlives the call: a hash is a number. And
-// the key of a lookup needs no stable address: a key that points to the
-// lookup's own stack is not in the map, since what is stored has escaped
-// to the heap by being stored. Whatever its hash, it is not found.
+// It is sound here as no pointer outlives the call: a hash is a number, and
+// bytes that a caller lends for a key are copied. And the key of a lookup needs
+// no stable address: a key that points to the lookup's own stack is not in the
+// map, since what is stored has escaped to the heap by being stored. Whatever its
+// hash, it is not found.
 //
 // The integer u lives for two instructions, without a call between them, so
 // the stack cannot move while it holds the address; and if the goroutine is
 // stopped there, the collector takes any number in its registers and in this
-// frame for an address. Builds with checkptr (-race,
-// -msan, -asan) would put one there, and did: hence the directives, which also
-// keep such builds from inlining it. With -asan the compiler moves what p was
-// made from to the heap, as every variable whose address becomes an
-// unsafe.Pointer; callers have none of these directives, or that address would
-// be hidden from it as well, and left behind when the stack moves.
+// frame for an address. Builds with checkptr (-race, -msan, -asan) would put a
+// call there, and did: hence the directives, which also keep such builds from
+// inlining it.
+//
+// With -asan the compiler moves every variable to the heap whose address becomes
+// an unsafe.Pointer. Callers must have none of these directives, so that it knows
+// what p was made from: an address of the stack that it did not know of would be
+// left behind in the heap when the stack moves.
 //
 //go:nosplit
 //go:nocheckptr
