@@ -109,6 +109,23 @@ func TestAdvisedBlocksGetHugePages(t *testing.T) {
 	assert.Equal(t, Plain, Alloc(hugePageSize()-1, Policy{Huge: true, Threshold: 1}).Kind())
 }
 
+// Where programs get huge pages unasked, a Block for which nobody wants them has none.
+func TestPlainBlocksKeepSmallPages(t *testing.T) {
+	needMapping(t)
+	b := Alloc(9*mib, Policy{})
+	require.Equal(t, Plain, b.Kind())
+	assert.Equal(t, "nh", advice(t, b))
+	checkBlock(t, b, 9*mib)
+	assert.Zero(t, hugeBytes(t, b))
+	runtime.KeepAlive(b)
+
+	defer ForceFallback(HugeTLB, Advised)()
+	b = Alloc(9*mib, Policy{Huge: true})
+	require.Equal(t, Plain, b.Kind())
+	assert.Empty(t, advice(t, b), "the system may give huge pages where they are wanted")
+	runtime.KeepAlive(b)
+}
+
 func TestHugeTLBBlocks(t *testing.T) {
 	needMapping(t)
 	defer ForceFallback(Advised, Plain)()

@@ -100,7 +100,7 @@ func (k Kind) String() string {
 }
 
 // Policy is what the caller wants. The zero Policy maps pages of the usual
-// size from MapThreshold on.
+// size from MapThreshold on, on Linux also where programs get huge ones unasked.
 type Policy struct {
 	Huge      bool    // ask for huge pages
 	Spread    bool    // but not where that takes whoever writes to them long; the user calls Touch and Settle
@@ -198,8 +198,11 @@ func (b *Block) allocMapping(p Policy) bool {
 		ledger.adjust(age, int64(r.size)-int64(b.size))
 		b.base, b.mapped, b.kind = r.start, r.size, kind
 		runtime.AddCleanup(b, unmapOwned, owned{r, age})
-		if kind == Advised {
+		switch {
+		case kind == Advised:
 			b.advised(p.Spread)
+		case !p.Huge:
+			b.keepSmall()
 		}
 		return true
 	}

@@ -18,3 +18,5 @@ func (b *Block) Touch(offset uintptr) {}
 func (b *Block) Settle() {}
 
 func (b *Block) advised(bool) {}
+
+func (b *Block) keepSmall() {}
