@@ -52,7 +52,7 @@ func ftFlight(t *testing.T, m *Map[int, int], waiters int, end func() (int, erro
 	return int(own.Load())
 }
 
-// "the value function runs twice" (xsync#66): those who wait get the value of the first.
+// FAILURES: "the value function runs twice" (xsync#66): those who wait get the value of the first.
 func TestValueFunctionRunsTwiceForThoseWhoWait(t *testing.T) {
 	ftEach(t, func(t *testing.T, c ftConfig) {
 		m := ftNew[int](t, c)
@@ -74,6 +74,7 @@ func TestValueFunctionRunsTwiceAfterAnError(t *testing.T) {
 	var results atomic.Int32
 	calls := ftFlight(t, &m, 10, func() (int, error) { return 5, errFt }, func(v int, _ bool, err error) {
 		require.ErrorIs(t, err, errFt)
+		require.Zero(t, v)
 		results.Add(1)
 	})
 	require.Zero(t, calls)
@@ -84,9 +85,18 @@ func TestValueFunctionRunsTwiceAfterAnError(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, loaded)
 	require.Equal(t, 6, v)
+
+	// A function that is called from within the one that it would wait for is no different.
+	_, _, err = m.LoadOrCompute(2, func() (int, error) {
+		v, loaded, err := m.LoadOrCompute(2, func() (int, error) { return 5, errFt })
+		require.Zero(t, v)
+		require.False(t, loaded)
+		return 5, err
+	})
+	require.ErrorIs(t, err, errFt)
 }
 
-// "callback panics and the bucket stays locked" (xsync#208): one of those who wait takes over, the others get its
+// FAILURES: "callback panics and the bucket stays locked" (xsync#208): one of those who wait takes over, the others get its
 // value.
 func TestCallbackPanicsAndAWaiterTakesOver(t *testing.T) {
 	for name, exit := range map[string]func() (int, error){
@@ -111,8 +121,8 @@ func TestCallbackPanicsAndAWaiterTakesOver(t *testing.T) {
 	}
 }
 
-// "the value function runs twice" (xsync#66): a Store that comes while the function runs wins, for the leader and all
-// who wait.
+// FAILURES: "the value function runs twice" (xsync#66): a Store that comes while the function runs wins, for the leader and
+// all who wait.
 func TestValueFunctionRunsTwiceWhenAStoreComesFirst(t *testing.T) {
 	var m Map[int, int]
 	synctest.Test(t, func(t *testing.T) {
@@ -138,8 +148,8 @@ func TestValueFunctionRunsTwiceWhenAStoreComesFirst(t *testing.T) {
 	})
 }
 
-// FAILURES: wrap-around of small counters. After 2^32 functions a number comes again while the function that had it is running still. The
-// newer flight gets another, or who waits for the older one would wait for ever.
+// FAILURES: wrap-around of small counters. After 2^32 functions a number comes again while the function that had it is
+// running still. The newer flight gets another, or who waits for the older one would wait for ever.
 func TestFlightNumbersWrap(t *testing.T) {
 	var m Map[int, int]
 	before := ids.Load()

@@ -121,10 +121,11 @@ func (r *flights[K, V]) land(key K, f *flight[V], publish func()) {
 func (r *flights[K, V]) await(c *core[K, V], key K, f *flight[V], fn func() (V, error)) (value V, loaded bool, err error) {
 	own := stackmark.Marks(nil)
 	if !r.waitFor(f, own) {
-		if value, err = fn(); err != nil {
+		made, err := fn()
+		if err != nil {
 			return value, false, err
 		}
-		value, loaded = c.loadOrStore(key, value)
+		value, loaded = c.loadOrStore(key, made)
 		return value, loaded, nil
 	}
 	<-f.over
