@@ -136,9 +136,9 @@ func ftLimited(f func(key int)) func(key int) {
 	}
 }
 
-// "callback re-enters the map and hangs" (concurrent-swiss-map#8, dashmap#74 #233 #369, libcuckoo#127): every method
-// from every callback, same key and another, one and two goroutines, with a time-out. A function that keeps changing
-// the key it computes gets a panic that says so.
+// FAILURES: "callback re-enters the map and hangs" (concurrent-swiss-map#8, dashmap#74 #233 #369, libcuckoo#127): every
+// method from every callback, same key and another, one and two goroutines, with a time-out. A function that keeps
+// changing the key it computes gets a panic that says so.
 func TestCallbackReentersTheMapAndHangs(t *testing.T) {
 	for _, options := range []struct {
 		name string
@@ -365,8 +365,8 @@ func TestCallbackReentersLoadOrComputeCrossed(t *testing.T) {
 	}
 }
 
-// "callback panics and the bucket stays locked" (xsync#208): panic and runtime.Goexit in each callback, then the key
-// and its neighbours are used again.
+// FAILURES: "callback panics and the bucket stays locked" (xsync#208): panic and runtime.Goexit in each callback, then the
+// key and its neighbours are used again.
 func TestCallbackPanicsAndTheBucketStaysLocked(t *testing.T) {
 	exits := map[string]func(){
 		"panic":  func() { panic(errFt) },
@@ -460,7 +460,7 @@ func TestCallbackPanicsWhileItIsWatched(t *testing.T) {
 	}
 }
 
-// "the value function runs twice" (xsync#66): count the calls across a forced resize.
+// FAILURES: "the value function runs twice" (xsync#66): count the calls across a forced resize.
 func TestValueFunctionRunsTwice(t *testing.T) {
 	ftEach(t, func(t *testing.T, c ftConfig) {
 		ftWatch(t, func() {
@@ -495,7 +495,7 @@ func TestValueFunctionRunsTwice(t *testing.T) {
 	})
 }
 
-// "iterator not drained blocks writers" (concurrent-map#42): stop at each index, then write.
+// FAILURES: "iterator not drained blocks writers" (concurrent-map#42): stop at each index, then write.
 func TestIteratorNotDrainedBlocksWriters(t *testing.T) {
 	ftEach(t, func(t *testing.T, c ftConfig) {
 		ftWatch(t, func() {

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// "update lost while the table is resized" (xsync#109, cornelk/hashmap#46): tiny tables forced to resize every few
+// FAILURES: "update lost while the table is resized" (xsync#109, cornelk/hashmap#46): tiny tables forced to resize every few
 // operations; disjoint writers, then exact contents.
 func TestUpdateLostWhileTableIsResized(t *testing.T) {
 	ftEach(t, func(t *testing.T, c ftConfig) {
@@ -278,7 +278,7 @@ func TestLinearizabilityCheckerFindsFaults(t *testing.T) {
 	}
 }
 
-// "key invisible in mid-migration" (cht#6, haxmap#32): sentinel keys that are never deleted; readers assert them
+// FAILURES: "key invisible in mid-migration" (cht#6, haxmap#32): sentinel keys that are never deleted; readers assert them
 // during storms of growing and shrinking. Their values only grow and are never torn.
 func TestKeyInvisibleInMidMigration(t *testing.T) {
 	ftEach(t, func(t *testing.T, c ftConfig) {
@@ -324,7 +324,7 @@ func TestKeyInvisibleInMidMigration(t *testing.T) {
 	})
 }
 
-// "the same key twice after insert/delete churn" (xsync#63): few keys, a hasher that returns one constant; at rest
+// FAILURES: "the same key twice after insert/delete churn" (xsync#63): few keys, a hasher that returns one constant; at rest
 // each key at most once.
 func TestSameKeyTwiceAfterChurn(t *testing.T) {
 	ftEach(t, func(t *testing.T, c ftConfig) {
@@ -384,8 +384,8 @@ func ftEachKeyOnce(t *testing.T, m *Map[int, int], keys int) {
 	require.Zero(t, m.Len())
 }
 
-// "Range repeats, misses or resurrects entries" (xsync#87, cockroachdb/swiss#20 #33 #39, haxmap#11): stable keys seen
-// exactly once while others change and the callback itself forces growth.
+// FAILURES: "Range repeats, misses or resurrects entries" (xsync#87, cockroachdb/swiss#20 #33 #39, haxmap#11): stable keys
+// seen exactly once while others change and the callback itself forces growth.
 func TestRangeRepeatsMissesOrResurrects(t *testing.T) {
 	ftEach(t, func(t *testing.T, c ftConfig) {
 		ftWatch(t, func() {
@@ -475,7 +475,7 @@ func TestRangeRepeatsMissesOrResurrectsAcrossClear(t *testing.T) {
 	})
 }
 
-// "insert loops or stalls when few slots are free" (haxmap#14, haxmap#2): insert/delete forever at constant size;
+// FAILURES: "insert loops or stalls when few slots are free" (haxmap#14, haxmap#2): insert/delete forever at constant size;
 // probe length and operation count bounded.
 func TestInsertLoopsWhenFewSlotsAreFree(t *testing.T) {
 	for _, size := range []int{24, 96, 768} { // all as full as a table gets
@@ -598,8 +598,9 @@ func ftMeanProbe(s Stats) float64 {
 	return float64(sum) / float64(max(n, 1))
 }
 
-// "probe length creeps up under churn" (boost unordered#153, papaya#95): churn soak (slow), mean probe length flat.
-// An ordinary run churns a small map for a while, as long in every build: a mean over fewer rounds varies by more than it may.
+// FAILURES: "probe length creeps up under churn" (boost unordered#153, papaya#95): churn soak (slow), mean probe length
+// flat. An ordinary run churns a small map for a while, as long in every build: a mean over fewer rounds varies by more than
+// it may.
 func TestProbeLengthCreepsUp(t *testing.T) {
 	ftProbeChurn(t, 6*64, 400)
 }
@@ -635,7 +636,7 @@ func ftProbeChurn(t *testing.T, size, rounds int) {
 	})
 }
 
-// "bad hash breaks growth" (libcuckoo#18 #93): constant hasher, hasher with zero top bits: growth stays bounded,
+// FAILURES: "bad hash breaks growth" (libcuckoo#18 #93): constant hasher, hasher with zero top bits: growth stays bounded,
 // answers stay right.
 func TestBadHashBreaksGrowth(t *testing.T) {
 	raw := withTuning(func(tu *tuning) { tu.rawHash = true })
@@ -682,7 +683,7 @@ func TestBadHashBreaksGrowth(t *testing.T) {
 	}
 }
 
-// "seed-independent flooding" (xsync#192, #199): keys that collide under the seed an attacker has found out are
+// FAILURES: "seed-independent flooding" (xsync#192, #199): keys that collide under the seed an attacker has found out are
 // scattered by one rebuild. (The test of the integer hash is in internal/hash.)
 func TestSeedIndependentFlooding(t *testing.T) {
 	var found atomic.Uint64
@@ -755,7 +756,7 @@ func TestSeedIndependentFloodingRangeAcrossReseed(t *testing.T) {
 	}
 }
 
-// "different keys merged by their hash" (ristretto#30, bigcache#362, fastcache#79): constant hasher; keys compared
+// FAILURES: "different keys merged by their hash" (ristretto#30, bigcache#362, fastcache#79): constant hasher; keys compared
 // exactly.
 func TestDifferentKeysMergedByTheirHash(t *testing.T) {
 	type pair struct {
@@ -785,7 +786,7 @@ func TestDifferentKeysMergedByTheirHash(t *testing.T) {
 	require.NoError(t, m.Verify())
 }
 
-// "index out of range after shrinking" (xsync#112): oscillate around every threshold.
+// FAILURES: "index out of range after shrinking" (xsync#112): oscillate around every threshold.
 func TestIndexOutOfRangeAfterShrinking(t *testing.T) {
 	const most = 3072
 	check := func(t *testing.T, options ...Option) {
@@ -840,7 +841,7 @@ func ftThresholds(most int) (sizes []int) {
 	return sizes
 }
 
-// "negative length" (otter#139): poll Len under Store/Delete: 0 <= Len <= most ever stored.
+// FAILURES: "negative length" (otter#139): poll Len under Store/Delete: 0 <= Len <= most ever stored.
 func TestNegativeLength(t *testing.T) {
 	ftEach(t, func(t *testing.T, c ftConfig) {
 		ftWatch(t, func() {
@@ -921,7 +922,7 @@ func TestNegativeLengthWhileCountersAreReplaced(t *testing.T) {
 	})
 }
 
-// "wrap-around of small counters" (folly#2097): start the version and overflow counters near their end.
+// FAILURES: "wrap-around of small counters" (folly#2097): start the version and overflow counters near their end.
 func TestWrapAroundOfSmallCounters(t *testing.T) {
 	const lastVersion = uint64(1<<64 - 1<<32)
 	for _, start := range []struct {

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// "all goroutines asleep in a resize" (xsync#10 #23): watchdog over storms of growing and shrinking. Everything that
-// replaces tables, locks all buckets or drops them runs at once, on few keys.
+// FAILURES: "all goroutines asleep in a resize" (xsync#10 #23): watchdog over storms of growing and shrinking. Everything
+// that replaces tables, locks all buckets or drops them runs at once, on few keys.
 func TestAllGoroutinesAsleepInAResize(t *testing.T) {
 	ftEach(t, func(t *testing.T, c ftConfig) {
 		ftWatch(t, func() {
@@ -84,7 +84,7 @@ func TestAllGoroutinesAsleepInVerify(t *testing.T) {
 	})
 }
 
-// "first use by many goroutines at once" (golang/go#81189): zero value, many first writers and readers.
+// FAILURES: "first use by many goroutines at once" (golang/go#81189): zero value, many first writers and readers.
 func TestFirstUseByManyGoroutinesAtOnce(t *testing.T) {
 	first := []func(m *AnyMap, g int){
 		func(m *AnyMap, g int) { m.Store(g, g) },
@@ -122,7 +122,7 @@ func TestFirstUseByManyGoroutinesAtOnce(t *testing.T) {
 	})
 }
 
-// "Clear against writers" (reported of several): Clear against Store, LoadAndDelete and Range; nothing comes back.
+// FAILURES: "Clear against writers" (reported of several): Clear against Store, LoadAndDelete and Range; nothing comes back.
 func TestClearAgainstWriters(t *testing.T) {
 	ftEach(t, func(t *testing.T, c ftConfig) {
 		ftWatch(t, func() {
@@ -197,7 +197,7 @@ func ftStoreThenLookUntilGone(m *Map[int, int], key, value int) error {
 }
 
 // Increments by Compute from many goroutines are exact, for values that are overwritten in place and for wider ones:
-// "update lost while the table is resized" (xsync#109) in its commonest form.
+// FAILURES: "update lost while the table is resized" (xsync#109) in its commonest form.
 func TestUpdateLostByComputeIncrements(t *testing.T) {
 	ftEach(t, func(t *testing.T, c ftConfig) {
 		t.Run("int", func(t *testing.T) {

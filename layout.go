@@ -210,7 +210,7 @@ type traits struct {
 	comparable bool
 	// hasPointers: removed slots must be cleared, or what they point to never dies (I4).
 	hasPointers bool
-	// irreflexive: some keys differ from themselves (NaN); they are placed apart, see table.placeIrreflexive.
+	// irreflexive: some keys differ from themselves (NaN); they are placed apart, see table.homeOf.
 	irreflexive bool
 	// mayPanic: hashing or comparing a key may panic, because it holds an interface.
 	mayPanic bool

@@ -13,6 +13,7 @@
 package hushmap
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -51,7 +52,10 @@ const (
 	scCompareAndDelete
 	scUpdate // Compute that adds
 	scRemove // Compute that deletes
+	scCancel // Compute that leaves all as it is
 	scLoadOrCompute
+	scFail       // LoadOrCompute whose function returns an error
+	scDeleteFunc // of all that has this key
 	scRange
 	scLen // counts the entries as well, and says if Len is ahead of what can be found (I11)
 	scClear
@@ -68,7 +72,7 @@ const (
 )
 
 var scNames = [...]string{"Load", "Store", "LoadOrStore", "LoadAndDelete", "Delete", "Swap", "CompareAndSwap", "CompareAndDelete",
-	"Compute to update", "Compute to delete", "LoadOrCompute", "Range", "Len", "Clear", "Grow", "Compact", "double", "rebuild", "move",
+	"Compute to update", "Compute to delete", "Compute to cancel", "LoadOrCompute", "LoadOrCompute to fail", "DeleteFunc", "Range", "Len", "Clear", "Grow", "Compact", "double", "rebuild", "move",
 	"LoadBatch", "StoreBatch", "DeleteBatch"}
 
 // scOp is an operation on a key.
@@ -102,7 +106,7 @@ func (o scOp) apply(s *scState) (r scResult) {
 	was := int(s[o.key])
 	write := func(v int) { s[o.key] = int32(v) }
 	switch o.kind {
-	case scLoad:
+	case scLoad, scCancel, scFail:
 		return scResult{value: was, ok: was != 0}
 	case scStore:
 		write(o.arg)
@@ -112,7 +116,7 @@ func (o scOp) apply(s *scState) (r scResult) {
 	case scLoadAndDelete:
 		write(0)
 		return scResult{value: was, ok: was != 0}
-	case scDelete:
+	case scDelete, scDeleteFunc:
 		write(0)
 		return scResult{ok: was != 0}
 	case scLoadOrStore, scLoadOrCompute:
@@ -209,11 +213,20 @@ func (m *scTyped[K, V]) do(o scOp) (r scResult) {
 		}))
 	case scRemove:
 		r.value, r.ok = m.result(m.Compute(key, func(old V, loaded bool) (V, Op) { return old, DeleteOp }))
+	case scCancel:
+		r.value, r.ok = m.result(m.Compute(key, func(old V, loaded bool) (V, Op) { return arg, CancelOp }))
 	case scLoadOrCompute:
 		v, loaded, err := m.LoadOrCompute(key, func() (V, error) { return arg, nil })
 		if r.value, r.ok = m.number(v), loaded; err != nil {
 			r.value = -1
 		}
+	case scFail:
+		v, loaded, err := m.LoadOrCompute(key, func() (V, error) { return arg, errors.New("wanted") })
+		if r.value, r.ok = m.result(v, loaded); loaded == (err != nil) {
+			r.value = -1
+		}
+	case scDeleteFunc:
+		r.ok = m.DeleteFunc(func(k K, _ V) bool { return k == key }) == 1
 	case scRange:
 		r.visits = new(scState)
 		m.Range(func(k K, v V) bool {
@@ -481,7 +494,8 @@ func (p *scPlace) operations(bytes bool, salt int) []scOp {
 		scOp{kind: scSwap, key: a, arg: salt}, scOp{kind: scSwap, key: scAbsent, arg: salt},
 		scOp{kind: scCompareAndDelete, key: a, old: was},
 		scOp{kind: scUpdate, key: a, arg: salt}, scOp{kind: scUpdate, key: scAbsent, arg: salt}, scOp{kind: scRemove, key: a},
-		scOp{kind: scLoadOrCompute, key: scAbsent, arg: salt})
+		scOp{kind: scCancel, key: a, arg: salt}, scOp{kind: scLoadOrCompute, key: scAbsent, arg: salt},
+		scOp{kind: scFail, key: scAbsent, arg: salt}, scOp{kind: scDeleteFunc, key: a})
 }
 
 // scActor is an operation under way.
@@ -626,10 +640,13 @@ func (s *scSchedule) check() error {
 		return fmt.Errorf("Len returned %d of %d entries", n, entries)
 	}
 	for _, a := range s.actors {
-		if a.op.kind == scRange {
+		switch {
+		case a.op.kind == scRange:
 			if err := s.checkRange(a.result.visits); err != nil {
 				return err
 			}
+		case a.op.kind == scDeleteFunc && !a.result.ok && s.first[a.op.key] != 0 && !s.writtenBeside(a):
+			return fmt.Errorf("DeleteFunc did not visit key %d, which was there all the time", a.op.key)
 		}
 	}
 	if i := slices.IndexFunc(s.actors, func(a *scActor) bool { return a.op.kind >= scLoadBatch }); i >= 0 {
@@ -639,6 +656,13 @@ func (s *scSchedule) check() error {
 		return fmt.Errorf("no order explains the results and what is left: %v of %v", last, s.first)
 	}
 	return nil
+}
+
+// writtenBeside reports whether any operation but a may have changed a's key.
+func (s *scSchedule) writtenBeside(a *scActor) bool {
+	return slices.ContainsFunc(s.actors, func(b *scActor) bool {
+		return b != a && (b.op.kind == scClear || b.op.kind < scRange && b.op.kind != scLoad && b.op.key == a.op.key)
+	})
 }
 
 // checkRange: a key that nobody has written is visited once, and none twice.
@@ -668,8 +692,11 @@ func scExplains(state scState, left []*scActor, last *scState) bool {
 		}
 		next := state
 		r := a.op.apply(&next)
-		if a.op.kind == scLen && a.waited {
+		switch {
+		case a.op.kind == scLen && a.waited:
 			r = a.result // it is sure of something only while nobody runs
+		case a.op.kind == scDeleteFunc && !a.result.ok:
+			next, r = state, a.result // it may have looked before the key was stored
 		}
 		if r.value == a.result.value && r.ok == a.result.ok && scExplains(next, slices.Delete(slices.Clone(left), i, i+1), last) {
 			return true
@@ -694,6 +721,7 @@ func (s *scSchedule) describe(err any) string {
 
 // scExplorer explores the schedules of one type of map in one place.
 type scExplorer struct {
+	types     string
 	make      func(*scPlace) (scMap, scState)
 	p         *scPlace
 	bytes     bool
@@ -764,7 +792,7 @@ func scEach(t *testing.T, explore func(t *testing.T, x *scExplorer)) {
 			for i := range scPlaces {
 				t.Run(scPlaces[i].name, func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
-						x := &scExplorer{make: types.make, p: &scPlaces[i], bytes: types.name == "Bytes"}
+						x := &scExplorer{types: types.name, make: types.make, p: &scPlaces[i], bytes: types.name == "Bytes"}
 						explore(t, x)
 						for _, f := range x.failures[:min(3, len(x.failures))] {
 							t.Error(f)
@@ -801,6 +829,39 @@ func TestSchedulesOfTwo(t *testing.T) {
 						s.start(b, -1)
 						return s.finish(first)
 					})
+				}
+			}
+		}
+	})
+}
+
+// Two operations are stopped, each at any of its steps, and go on in both orders. All that would take a quarter of an hour, so
+// a soak takes a quarter of it, another one each time.
+func TestSchedulesOfTwoStopped(t *testing.T) {
+	ftSoak(t)
+	scEach(t, func(t *testing.T, x *scExplorer) {
+		if x.types != scTypes[0].name && !x.bytes {
+			t.Skip("one type without an arena and one with it take minutes")
+		}
+		operations := x.p.operations(x.bytes, 1100)
+		for i, a := range x.p.operations(x.bytes, 1000) {
+			for _, b := range operations[i:] {
+				if scComputes(a, b) > 1 || a.kind == scLen || b.kind == scLen {
+					continue
+				}
+				stops := x.stops(b, 0)
+				for _, stopA := range x.stops(a, 0) {
+					for _, stopB := range stops {
+						for turn := range 2 {
+							if rand.IntN(4) != 0 {
+								continue
+							}
+							x.run(func(s *scSchedule) bool {
+								both := [2]*scActor{s.start(a, stopA), s.start(b, stopB)}
+								return s.finish(both[turn], both[1-turn])
+							})
+						}
+					}
 				}
 			}
 		}
@@ -856,7 +917,7 @@ func TestSchedulesOfThree(t *testing.T) {
 // waits for that mutex counts as working for synctest, so that time, and with it the first, would never go on.
 func scComputes(operations ...scOp) (n int) {
 	for _, o := range operations {
-		if o.kind == scLoadOrCompute {
+		if o.kind == scLoadOrCompute || o.kind == scFail {
 			n++
 		}
 	}
@@ -944,7 +1005,7 @@ func TestLockHolderAsleep(t *testing.T) {
 		}
 		elsewhere := scOp{kind: scStore, key: 20 + (x.p.home+2)&3, arg: 2000}
 		for _, a := range x.p.operations(x.bytes, 1000) {
-			if a.kind >= scRange || a.key == scAbsentToo {
+			if a.kind >= scRange || a.key == scAbsentToo || a.kind == scDeleteFunc {
 				continue
 			}
 			for _, stop := range x.stops(a, 12) {
@@ -977,7 +1038,7 @@ func TestInsertionsGoOnWhileATableIsMade(t *testing.T) {
 			mover := s.start(scOp{kind: scMove}, 0)
 			require.Equal(t, stepTableMade, protocolStep(mover.at.Load()))
 			for _, o := range x.p.operations(x.bytes, 1100) {
-				if o.kind < scRange && (o.kind != scStore || o.key != scAbsentToo) && o.kind != scLoadOrCompute {
+				if o.kind < scRange && (o.kind != scStore || o.key != scAbsentToo) && scComputes(o) == 0 {
 					other := s.start(o, -1)
 					assert.True(t, other.done.Load(), "%v waits for a table", other.op)
 					if len(s.actors) == 7 {

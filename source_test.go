@@ -142,7 +142,7 @@ func (s *mtSource) shared(obj types.Object) bool {
 
 var mtBuilds = []string{"", "hushmap_atomic", "hushmap_invariants"}
 
-// A reader who follows the order of DESIGN section 7 never meets a name that comes later.
+// A reader who follows the order of mtOrder never meets a name that comes later.
 func TestFilesKeepTheirOrder(t *testing.T) {
 	t.Parallel()
 	for _, tags := range mtBuilds {
@@ -315,10 +315,9 @@ func TestVetReportsCopiedMap(t *testing.T) {
 	assert.Equal(t, want, got, out)
 }
 
-// Tests that the docs name exist, in this module or in verify/: what a reader is told to run must be there.
-func TestDocsNameTestsThatExist(t *testing.T) {
-	t.Parallel()
-	exists := make(map[string]bool)
+// docTests are the tests of this module and of verify/, by name: the files that declare them.
+func docTests(t *testing.T) map[string][]string {
+	files := make(map[string][]string)
 	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`)
 	err := filepath.WalkDir(".", func(path string, _ os.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(path, "_test.go") {
@@ -326,24 +325,87 @@ func TestDocsNameTestsThatExist(t *testing.T) {
 		}
 		src, err := os.ReadFile(path)
 		for _, m := range declared.FindAllSubmatch(src, -1) {
-			exists[string(m[1])] = true
+			files[string(m[1])] = append(files[string(m[1])], filepath.ToSlash(path))
 		}
 		return err
 	})
 	require.NoError(t, err)
-	if !exists[t.Name()] {
+	if len(files[t.Name()]) == 0 {
 		t.Skip("the source is missing")
 	}
+	return files
+}
+
+var docName = regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Z]\\w*)`")
+
+// Tests that the docs name exist, in this module or in verify/: what a reader is told to run must be there.
+func TestDocsNameTestsThatExist(t *testing.T) {
+	t.Parallel()
+	exists := docTests(t)
 	docs, err := filepath.Glob("docs/*.md")
 	require.NoError(t, err)
 	named := 0
 	for _, doc := range append(docs, "README.md") {
 		text, err := os.ReadFile(doc)
 		require.NoError(t, err)
-		for _, m := range regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Z]\\w*)`").FindAllSubmatch(text, -1) {
+		for _, m := range docName.FindAllSubmatch(text, -1) {
 			named++
-			assert.True(t, exists[string(m[1])], "%s: there is no %s", doc, m[1])
+			assert.NotEmpty(t, exists[string(m[1])], "%s: there is no %s", doc, m[1])
 		}
 	}
 	assert.Greater(t, named, 80, "the test sees what it looks for")
+}
+
+// The commands of a promise in docs/testing.md run the tests of that promise.
+func TestDocsCommandsRunTheirTests(t *testing.T) {
+	t.Parallel()
+	files := docTests(t)
+	text, err := os.ReadFile("docs/testing.md")
+	require.NoError(t, err)
+	_, table, ok := strings.Cut(string(text), "| promise | tests | command |\n|---|---|---|\n")
+	require.True(t, ok)
+	table, _, _ = strings.Cut(table, "\n\n")
+	command := regexp.MustCompile("`((?:\\w+=\\S+ )*go test [^`]*)`")
+	tests := 0
+	for row := range strings.SplitSeq(table, "\n") {
+		cells := strings.Split(strings.ReplaceAll(row, `\|`, "\x00"), "|")
+		require.Len(t, cells, 5, row)
+		commands := command.FindAllStringSubmatch(strings.ReplaceAll(cells[3], "\x00", "|"), -1)
+		assert.NotEmpty(t, commands, row)
+		for _, m := range docName.FindAllStringSubmatch(cells[2], -1) {
+			tests++
+			assert.True(t, slices.ContainsFunc(commands, func(c []string) bool {
+				return slices.ContainsFunc(files[m[1]], func(file string) bool { return docRuns(t, c[1], file, m[1]) })
+			}), "no command of this row runs %s:\n%s", m[1], row)
+		}
+	}
+	assert.Greater(t, tests, 80, "the test sees what it looks for")
+}
+
+// docRuns reports whether a command runs the test of a name in a file.
+func docRuns(t *testing.T, command, file, name string) bool {
+	src, err := os.ReadFile(file)
+	require.NoError(t, err)
+	tagged := regexp.MustCompile(`(?m)^//go:build .*\bhushmap_invariants`).Match(src)
+	if tagged && !strings.Contains(command, "hushmap_invariants") {
+		return false
+	}
+	dir := filepath.ToSlash(filepath.Dir(file))
+	in, ofVerify := strings.CutPrefix(dir, "verify")
+	if ofVerify {
+		dir = "." + in
+	}
+	if strings.Contains(command, "-C verify ") != ofVerify {
+		return false
+	}
+	words := regexp.MustCompile(`'[^']*'|\S+`).FindAllString(command, -1)
+	if !slices.ContainsFunc(words, func(w string) bool { return w == "./..." || filepath.ToSlash(filepath.Clean(w)) == dir }) {
+		return false
+	}
+	flag := "-run"
+	if strings.HasPrefix(name, "Fuzz") && strings.Contains(command, "-fuzz") {
+		flag = "-fuzz"
+	}
+	i := slices.Index(words, flag)
+	return i < 0 || regexp.MustCompile(strings.Trim(words[i+1], "'")).MatchString(name)
 }
