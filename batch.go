@@ -36,7 +36,8 @@ const (
 // LoadBatch loads keys[i] into vals[i] and found[i], for every i, and returns how many were found. Where a key is
 // absent vals[i] becomes the zero value. Each key is looked up by itself, as by Load; together they are no snapshot.
 //
-// Complexity: as len(keys) calls of Load, with less waiting for memory in a large map. No allocation.
+// Complexity: as len(keys) calls of Load, with less waiting for memory in a large map; with fewer than eight keys, in a
+// table of less than 8 MiB, and while a table grows, it is just these calls. No allocation.
 // Blocking: as Load.
 // Errors: panics if the slices differ in length, before anything is loaded; or for an unhashable key, after those
 // before it.
@@ -60,7 +61,7 @@ func (m *Map[K, V]) LoadBatch(keys []K, vals []V, found []bool) int {
 
 // StoreBatch stores vals[i] for keys[i], for every i in ascending order. Each is stored by itself, as by Store.
 //
-// Complexity: as len(keys) calls of Store, with less waiting for memory in a large map.
+// Complexity: as len(keys) calls of Store, with less waiting for memory where LoadBatch has.
 // Blocking: as Store, for one key at a time.
 // Errors: panics if the slices differ in length, before anything is stored; or for an unhashable key, after those
 // before it.
@@ -74,7 +75,7 @@ func (m *Map[K, V]) StoreBatch(keys []K, vals []V) {
 // DeleteBatch deletes the entries for all keys and returns how many there were. Each is deleted by itself, as by
 // Delete.
 //
-// Complexity: as len(keys) calls of Delete, with less waiting for memory in a large map.
+// Complexity: as len(keys) calls of Delete, with less waiting for memory where LoadBatch has.
 // Blocking: as Delete, for one key at a time.
 // Errors: panics for an unhashable key, after deleting those before it.
 func (m *Map[K, V]) DeleteBatch(keys []K) (deleted int) {

@@ -38,7 +38,7 @@ import (
 // Blocking: as [Map]; a write holds the lock of one bucket while it copies key and value.
 // Ordering: as [Map].
 // Errors: a write panics if the keys and values, with those deleted or overwritten lately, exceed 32 GiB. Nothing is
-// lost then, and Get, Has and Len go on.
+// lost then; reads, Delete and Clear go on, and after enough deletions writes do.
 type Bytes struct {
 	_    noCopy
 	core core[string, record]

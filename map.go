@@ -23,7 +23,7 @@
 // Growth. The write that exceeds the load limit of 3/4 publishes a read map with a new table of twice the size beside
 // the old one. From then on every write evacuates the old buckets its key could be in, and a few more, until none is
 // left; lookups ask the old table first. Mass deletion shrinks the table the same way. Only Grow and Compact, which are
-// there for that, wait for a whole table to be moved.
+// there for that, always wait for a whole table to be moved; an insertion does if the new table is full before.
 //
 // The protocol, with its invariants by number, is in docs/design.md; the code refers to it as I1 to I11. The files, in
 // the order in which they build on each other: options.go, layout.go (what words a type has), barrier.go (how words
@@ -53,19 +53,22 @@ func (*noCopy) Unlock() {}
 //
 // Complexity: O(1) expected. No allocation, except that a write may start a growth, which allocates a table, and that
 // passing a key or value to an interface type allocates at the caller. During a growth an operation moves a bounded
-// number of entries.
+// number of entries; an insertion moves more if the new table is full before the old one is empty.
 //
 // Blocking: a read takes no lock; but while a table grows, one in eight moves a bucket as writes do, and a value of
 // several words that is just being overwritten in place is waited for. A write holds the lock of one bucket (eight
-// entries), seldom two, for well under a microsecond, and of three when it moves one. Functions passed to methods run
-// without any lock and may call any method of the same map. A function that panics or calls [runtime.Goexit] leaves the
-// map usable and its key unchanged.
+// entries), seldom two, and of three when it moves one: for well under a microsecond, unless a function given to
+// WithHasher is slow, a string key is long or needs a new chunk, or the thread of the holder is not running. Functions
+// passed to methods run without any lock and may call any method of the same map. A function that panics or calls
+// [runtime.Goexit] leaves the map usable and its key unchanged.
 //
 // Ordering: in the terms of the Go memory model, a write synchronizes before any read that observes its effect.
 //
 // Errors: as for the built-in map, a key that holds an unhashable dynamic type panics with a runtime error. Storing a new
-// key of kind string panics if such keys, with those deleted lately, exceed 32 GiB; nothing is changed then, and lookups
-// go on.
+// key of kind string panics if such keys, with those deleted lately, exceed 32 GiB; nothing is changed then, lookups,
+// overwrites and deletions go on, and after enough deletions insertions do.
+//
+// Keys of kind string are copied into the map, into chunks of up to 256 KiB that many keys share, or one long key has.
 type Map[K comparable, V any] struct {
 	_       noCopy
 	core    core[K, V]
@@ -124,8 +127,8 @@ func (m *Map[K, V]) Swap(key K, value V) (previous V, loaded bool) {
 // CompareAndSwap sets the value for key to new if it is == old, and reports whether it did. It returns false if the
 // key is absent, even if old is the zero value.
 //
-// Errors: as sync.Map, it panics if V is not comparable, or is an interface type and the present value and old have
-// the same dynamic type, which is not comparable.
+// Errors: as sync.Map, it panics if V is not comparable, or is or holds an interface of which the present value
+// and old have the same dynamic type, which is not comparable.
 func (m *Map[K, V]) CompareAndSwap(key K, old, new V) (swapped bool) {
 	if !m.core.comparable() {
 		panic("called CompareAndSwap when value is not of comparable type")
@@ -158,6 +161,9 @@ func (m *Map[K, V]) CompareAndDelete(key K, old V) (deleted bool) {
 // keys may be NaN, waits before the first call of f while another goroutine allocates a smaller table.
 // Ordering: buckets come in the order of hashes, which is random unless [WithStableHash] is given, and entries in a bucket
 // in an order that depends on what was stored and deleted before.
+//
+// A key of kind string stays valid for as long as it is kept, and keeps the chunk that it is in; [strings.Clone] makes one
+// that does not.
 func (m *Map[K, V]) Range(f func(key K, value V) bool) {
 	s := sweep[K, V]{core: &m.core}
 	s.run(f)
@@ -205,7 +211,7 @@ func (m *Map[K, V]) Clear() {
 //
 // Compute is optimistic: fn runs without a lock, and if the entry has changed when it returns it runs again with
 // the new value. It should have no side effects. After many conflicts writers of the same key on other goroutines
-// briefly give way.
+// give way for a few milliseconds at most.
 //
 // Complexity: as a Load and a Store for each run of fn. Blocking: as these; fn may run any number of times.
 // Errors: Compute panics if fn keeps changing the key it computes, or returns an unknown Op. An fn that waits for
@@ -219,11 +225,11 @@ func (m *Map[K, V]) Compute(key K, fn func(old V, loaded bool) (V, Op)) (actual 
 // loaded set; other methods neither wait nor see anything of it. If the key is stored by one of those meanwhile,
 // the stored value stays and is returned, with loaded set.
 //
-// fn runs once per missing key. If it returns an error, nothing is stored and all who waited get the error, loaded
-// not set; if it panics or calls [runtime.Goexit], one of those who waited runs its own fn. A call from within fn
-// that would wait for fn itself does not wait, but runs the function that it was given. That is noticed within one map,
-// also through calls of LoadOrCompute on other goroutines. Functions that wait for each other through another map, or in
-// any other way, wait for ever.
+// fn runs once per missing key. If it returns an error, nothing is stored, and the caller and all who waited get the zero
+// value and that error, loaded not set; if it panics or calls [runtime.Goexit], one of those who waited runs its own fn.
+// A call from within fn that would wait for fn itself does not wait, but runs the function that it was given. That is
+// noticed within one map, also through calls of LoadOrCompute on other goroutines. Functions that wait for each other
+// through another map, or in any other way, wait for ever.
 //
 // Complexity: a miss allocates.
 // Blocking: as Load if the key is present; may wait for another goroutine's fn. Misses of one map wait for each other while

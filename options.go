@@ -68,11 +68,12 @@ func WithCapacity(n int) Option {
 	}}
 }
 
-// WithHasher replaces the built-in hash. The function gets the key and a random seed that differs per table; keys that
-// are == must hash alike for the same seed, and it must not panic for keys that are ==-comparable, nor keep the key. It
-// is called by several goroutines at once, and while buckets are locked, so it must not use the map. Its result is
-// mixed with the seed once more, so weak low or high bits do no harm, but keys with the same hash share a probe
-// sequence. A function that is inconsistent loses sight of keys; it never corrupts the map.
+// WithHasher replaces the built-in hash. The function gets the key and a random seed, which is another for every map, after
+// Clear, and when keys collide too often. Keys that are == must hash alike for the same seed, and the function must not
+// panic for keys that are ==-comparable, nor keep the key. It is called by several goroutines at once, and while buckets
+// are locked, so it must not use the map. Its result is mixed with the seed once more, so weak low or high bits do no
+// harm, but keys with the same hash share a probe sequence. A function that is inconsistent loses sight of keys; it never
+// corrupts the map.
 //
 // Reason to exist: keys of which only a part identifies, and hashes that are at hand already.
 // Errors: New panics if hash is nil or if K is not the key type of the map.
@@ -104,8 +105,8 @@ func WithoutShrink() Option {
 
 // WithHugePages says whether large tables of pointer-free slots ask the operating system for huge pages. Such tables,
 // from 2 MiB on, lie outside the Go heap. With HugePagesAuto they get what can be had first: reserved huge pages; pages
-// that the system is advised to make huge; plain pages; the Go heap. With HugePagesOff they get plain pages or the
-// heap. Only Linux has the first two, and WebAssembly lacks the third. Stats.Memory says what a table got.
+// that the system is advised to make huge; plain pages; the Go heap. With HugePagesOff they get small pages,
+// also where the system is set up to give programs huge ones unasked, or the heap. Only Linux has the first two, and WebAssembly lacks the third. Stats.Memory says what a table got.
 // Slots are free of pointers if K and V are, where a key of kind string counts as free.
 //
 // A table that was replaced is unmapped when a garbage collection has found no reader in it. Mapping starts collections

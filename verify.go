@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// verifyPatience is how long Verify waits for a bucket's lock, which is held for less than a microsecond unless
-	// the holder's thread is not running.
+	// verifyPatience is how long Verify waits for a bucket's lock, which is seldom held for more than a microsecond
+	// unless the holder's thread is not running.
 	verifyPatience = 5 * time.Second
 
 	// verifyTries is how often Verify starts again because deletions were lowering overflow counts when it looked.
@@ -31,7 +31,8 @@ var (
 
 // Verify checks the structure of the map and returns an error that names bucket, slot and broken invariant (by its
 // number in docs/design.md), or nil. It is meant for tests, and for finding out whether a program has overwritten the
-// map's memory; a map that is used according to the rules of Go never fails it.
+// map's memory; a map that is used according to the rules of Go never fails it, unless the function given to WithHasher is
+// inconsistent or panics.
 //
 // Complexity: O(slots), and several hashes per entry.
 // Blocking: locks every bucket until it returns. Writes wait, and Range may; other reads do not.
