@@ -31,7 +31,7 @@ func writeImages(dir string, all []chapter) error {
 
 // image returns a figure with title and legend.
 func image(c chapter, f figure) string {
-	const head, line = 34, 14
+	const head, line, perLine, apart = 34, 14, 5, 72
 	size := viewBox.FindStringSubmatch(string(f.SVG))
 	var width, height float64
 	_, _ = fmt.Sscan(size[1], &width)
@@ -40,9 +40,9 @@ func image(c chapter, f figure) string {
 	for i, impl := range c.Impls {
 		k := colour(impl)
 		fmt.Fprintf(&legend, `<text x="%d" y="%.0f" font-size="10" fill="#%02x%02x%02x">%s</text>`,
-			10+i%6*58, head+height+line*float64(1+i/6), k.R, k.G, k.B, impl)
+			10+i%perLine*apart, head+height+line*float64(1+i/perLine), k.R, k.G, k.B, impl)
 	}
-	total := head + height + line*float64(1+(len(c.Impls)+5)/6)
+	total := head + height + line*float64(1+(len(c.Impls)+perLine-1)/perLine)
 	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %.0f" width="%.0f">%s`+
 		`<text x="6" y="14" font-size="12" fill="currentColor">%s</text>`+
 		`<text x="6" y="28" font-size="10" fill="currentColor">%s</text>`+
