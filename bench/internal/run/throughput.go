@@ -14,9 +14,9 @@ import (
 // bytesPerEntry is an upper estimate of what a child holds per entry: map, garbage in waiting, keys.
 const bytesPerEntry = 400
 
-// throughput measures all mixes of a group. Each implementation has a child that keeps its map; the rounds of a cell go
-// around the implementations in turn, so that a slow minute of the machine hits all of them. Where the maps of
-// all children together would not fit in memory, each child does all its rounds before the next one starts,
+// throughput measures all mixes of a group, be it of the work batch. Each implementation has a child that keeps its map;
+// the rounds of a cell go around the implementations in turn, so that a slow minute of the machine hits all of them. Where
+// the maps of all children together would not fit in memory, each child does all its rounds before the next one starts,
 // and a warning says so.
 func (s *Session) throughput(ctx context.Context, g group) {
 	impls := s.taking(g)
@@ -31,7 +31,7 @@ func (s *Session) throughput(ctx context.Context, g group) {
 	for len(impls) > 0 && ctx.Err() == nil {
 		now := impls[:min(batch, len(impls))]
 		impls = impls[len(now):]
-		s.batch(ctx, g, now)
+		s.together(ctx, g, now)
 	}
 }
 
@@ -42,7 +42,7 @@ type contender struct {
 	entries int
 }
 
-func (s *Session) batch(ctx context.Context, g group, impls []peer.Impl) {
+func (s *Session) together(ctx context.Context, g group, impls []peer.Impl) {
 	all, g := s.openAll(ctx, g, impls)
 	for _, procs := range g.procs {
 		for _, m := range g.mixes {
