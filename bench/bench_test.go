@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,9 +18,9 @@ var sizes = flag.String("bench.n", "1000,1000000", "comma-separated numbers of e
 // made are the kinds of key that are made to measure. Real keys decide themselves how many there are.
 var made = []string{peer.KindUint64, peer.KindString, peer.KindAny}
 
-// each runs a benchmark for each implementation that holds the kind of key, and each size.
-func each(b *testing.B, kinds []string, do func(b *testing.B, impl peer.Impl, kind string, n int)) {
-	for _, impl := range peer.All() {
+// each runs a benchmark for each of the implementations that holds the kind of key, and each size.
+func each(b *testing.B, impls []peer.Impl, kinds []string, do func(b *testing.B, impl peer.Impl, kind string, n int)) {
+	for _, impl := range impls {
 		for _, kind := range kinds {
 			if !impl.Holds(kind) {
 				continue
@@ -43,6 +44,11 @@ func entries(b *testing.B) []int {
 	return out
 }
 
+// single lists the implementations without the one that works in batches.
+func single() []peer.Impl {
+	return slices.DeleteFunc(peer.All(), func(impl peer.Impl) bool { return impl.Batches })
+}
+
 // cells runs a mix.
 func cells(b *testing.B, mix string) {
 	m, err := work.FindMix(mix)
@@ -55,11 +61,15 @@ func cells(b *testing.B, mix string) {
 		}
 		work.Benchmark(b, impl, kind, n, mix)
 	}
-	each(b, made, do)
+	if m.Batch {
+		each(b, peer.All(), made, do)
+		return
+	}
+	each(b, single(), made, do)
 	if mix == "zipf" {
 		return // words have a distribution of their own
 	}
-	for _, impl := range peer.All() {
+	for _, impl := range single() {
 		if impl.Holds(peer.KindReal) {
 			b.Run(fmt.Sprintf("impl=%s/keys=%s", impl.Name, peer.KindReal), func(b *testing.B) { do(b, impl, peer.KindReal, 0) })
 		}
@@ -78,7 +88,7 @@ func BenchmarkLoadOrStore(b *testing.B) { cells(b, "loadorstore") }
 func BenchmarkRange(b *testing.B)       { cells(b, "range") }
 
 func BenchmarkFill(b *testing.B) {
-	for _, impl := range peer.All() {
+	for _, impl := range single() {
 		for _, kind := range made {
 			if impl.Holds(kind) {
 				b.Run(fmt.Sprintf("impl=%s/keys=%s", impl.Name, kind), func(b *testing.B) { work.BenchmarkFill(b, impl, kind) })
@@ -87,7 +97,7 @@ func BenchmarkFill(b *testing.B) {
 	}
 }
 
-func BenchmarkGC(b *testing.B) { each(b, made, work.BenchmarkGC) }
+func BenchmarkGC(b *testing.B) { each(b, single(), made, work.BenchmarkGC) }
 
 func BenchmarkEmbed(b *testing.B) {
 	for _, impl := range peer.All() {

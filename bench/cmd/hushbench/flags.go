@@ -47,14 +47,14 @@ func parse(args []string, stderr io.Writer) (options, error) {
 			return err
 		})
 	}
-	names(&o.Works, "work", "`list` of works", work.Works)
+	names(&o.Works, "work", "`list` of works; batch only if it or a mix of it is named, or with -all", work.Works)
 	names(&o.Impls, "impl", "`list` of implementations", implNames())
 	names(&o.Keys, "keys", "`list` of kinds of key", peer.Kinds)
-	names(&o.Mixes, "mix", "`list` of mixes of throughput", mixNames())
+	names(&o.Mixes, "mix", "`list` of mixes of throughput and, the last two, of batch", mixNames())
 	numbers(&o.Sizes, "n", "`list` of numbers of entries, such as 1k,1M", minEntries, maxEntries)
 	numbers(&o.Procs, "procs", "`list` of numbers of goroutines", 1, maxProcs)
-	fs.IntVar(&o.Rounds, "rounds", 6, "rounds of throughput; a third as many of the other works")
-	fs.DurationVar(&o.Time, "time", 40*time.Millisecond, "length of one round of throughput, and of timed parts of gc and embed if 100ms or more")
+	fs.IntVar(&o.Rounds, "rounds", 6, "rounds of throughput and batch; a third as many of the other works")
+	fs.DurationVar(&o.Time, "time", 40*time.Millisecond, "length of one round of throughput and batch, and of timed parts of gc and embed if 100ms or more")
 	fs.StringVar(&o.out, "out", "out", "`directory` for results.json and report/index.html")
 	fs.BoolVar(&o.All, "all", false, "everything: all keys, mixes, sizes and numbers of goroutines; takes hours")
 	fs.StringVar(&o.before, "json", "", "compare this earlier results.json `file` with -against; measure nothing")

@@ -47,7 +47,9 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"-time", "1h"}, "-time must be from 1ms to 1m"},
 		{[]string{"-json", "old.json"}, "-json and -against go together"},
 		{[]string{"-work", "throughput,gc", "-keys", "real"}, "gc has no keys of kind real, only uint64, string, any"},
+		{[]string{"-work", "throughput,batch", "-mix", "reads=99"}, "batch has no mix reads=99, only loads, writes"},
 		{[]string{"-work", "gc", "-impl", "otter"}, "nothing to measure"},
+		{[]string{"-work", "gc", "-impl", "hushmap.Batch"}, "nothing to measure"},
 		{[]string{"-nonsense"}, "flag provided but not defined"},
 		{[]string{"extra"}, `unexpected argument "extra"`},
 	} {

@@ -1,5 +1,5 @@
 // Command gen writes the measuring loops of package peer: loops.tmpl once per adapter, for each kind of key the
-// adapter can hold.
+// adapter can hold; batches.tmpl for the one that works in batches.
 package main
 
 import (
@@ -14,8 +14,12 @@ import (
 	"text/template"
 )
 
-//go:embed loops.tmpl
-var loops string
+var (
+	//go:embed loops.tmpl
+	loops string
+	//go:embed batches.tmpl
+	batches string
+)
 
 // kind is one instantiation: how a value is made for an operation and turned back into the id it stands for.
 type kind struct {
@@ -54,10 +58,19 @@ func (a adapter) ID(k kind) string {
 	return k.ID
 }
 
+// Template returns what to write the loops by.
+func (a adapter) Template() string {
+	if a.Name == "HushBatch" {
+		return batches
+	}
+	return loops
+}
+
 var (
 	allKinds = []kind{uint64Kind, stringKind, anyKind}
 	adapters = []adapter{
 		{"Hushmap", "hushMap", "newHushmap", allKinds, direct},
+		{"HushBatch", "hushMap", "newHushmap", allKinds, direct},
 		{"Xsync", "xsyncMap", "newXsync", allKinds, direct},
 		{"SyncMap", "syncMap", "newSyncMap", allKinds, direct},
 		{"RWMutex", "rwMutexMap", "newRWMutex", allKinds, viaAdapter},
@@ -96,7 +109,7 @@ func write(dir string) error {
 func fileName(a adapter) string { return "loops_" + strings.ToLower(a.Name) + ".go" }
 
 func render(a adapter) ([]byte, error) {
-	t, err := template.New("loops").Parse(loops)
+	t, err := template.New("loops").Parse(a.Template())
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestLoopsAreCurrent fails when loops.tmpl was edited without `go generate ./...`.
+// TestLoopsAreCurrent fails when a template was edited without `go generate ./...`.
 func TestLoopsAreCurrent(t *testing.T) {
 	for _, a := range adapters {
 		want, err := render(a)

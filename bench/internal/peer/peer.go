@@ -4,7 +4,8 @@
 // not pay an interface call per operation, and a Go type parameter would not avoid it: a method of a type
 // parameter is called through the dictionary of the instantiation. So the loops are written once, in
 // internal/gen/loops.tmpl, and `go generate` writes them out for each adapter and each kind of key, where every
-// call is static and goes to the library's own method. One indirect call per block of operations remains.
+// call is static and goes to the library's own method. One indirect call per block of operations remains. The loop of
+// hushmap's batches is written likewise, from batches.tmpl.
 package peer
 
 //go:generate go run ../gen -out .
@@ -53,6 +54,9 @@ type Impl struct {
 	Concurrent bool
 	// Lossy marks caches: they may drop entries by design. What they drop is counted and shown.
 	Lossy bool
+	// Batches marks the one that does BatchLen operations of a kind in one call. It takes part where all others do the same
+	// operations one by one, and nowhere else.
+	Batches bool
 	// Remark is shown with the results.
 	Remark string
 
@@ -78,20 +82,23 @@ func (i Impl) Holds(kind string) bool {
 // BytesOnly says whether the implementation takes part in embed alone.
 func (i Impl) BytesOnly() bool { return i.Uint64 == nil && i.String == nil && i.Any == nil }
 
-// The implementations that all others are compared with: SubjectBytes where bytes are stored, if it takes part in a run, and
-// Subject everywhere else.
+// The implementations that all others are compared with: SubjectBytes where bytes are stored and SubjectBatch where operations
+// come in batches, if they take part in a run, and Subject everywhere else.
 const (
 	Subject      = "hushmap"
 	SubjectBytes = "hushmap.Bytes"
+	SubjectBatch = "hushmap.Batch"
 )
 
-// IsSubject says whether a name is one of those: no subject is a peer of the other.
-func IsSubject(name string) bool { return name == Subject || name == SubjectBytes }
+// IsSubject says whether a name is one of those: no subject is a peer of another.
+func IsSubject(name string) bool {
+	return name == Subject || name == SubjectBytes || name == SubjectBatch
+}
 
 // All lists the implementations in the order of reports, the subject first.
 func All() []Impl {
 	return []Impl{
-		hushmapImpl, hushmapBytesImpl, xsyncImpl, syncMapImpl, rwMutexImpl, shardedImpl, cmapImpl, haxmapImpl,
+		hushmapImpl, hushmapBatchImpl, hushmapBytesImpl, xsyncImpl, syncMapImpl, rwMutexImpl, shardedImpl, cmapImpl, haxmapImpl,
 		bigcacheImpl, freecacheImpl, fastcacheImpl, otterImpl, builtinImpl,
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 
+	"github.com/hushmap/hushmap/bench/internal/peer"
 	"github.com/hushmap/hushmap/bench/internal/result"
 	"github.com/hushmap/hushmap/bench/internal/work"
 )
@@ -32,7 +33,7 @@ type chapter struct {
 func chapters(f *result.File) ([]chapter, error) {
 	var out []chapter
 	for _, draw := range []func(*result.File) (chapter, error){
-		throughputFigures, latencyFigures, gcFigures, bytesFigures, embedFigures,
+		throughputFigures, batchFigures, latencyFigures, gcFigures, bytesFigures, embedFigures,
 	} {
 		c, err := draw(f)
 		if err != nil {
@@ -97,15 +98,28 @@ func runs(rows []result.Row, keep func(result.Cell) bool) [][]result.Row {
 
 func throughputFigures(f *result.File) (chapter, error) {
 	c := chapter{Title: "Throughput by size", Text: "Million operations per second, all goroutines together (for Range: million entries visited), on a logarithmic axis where there are several sizes; higher is better."}
+	err := c.addMixes(f, work.Throughput)
+	return c, err
+}
+
+func batchFigures(f *result.File) (chapter, error) {
+	c := chapter{Title: "Batches by size", Text: fmt.Sprintf("Million operations per second, all goroutines together, where %d of a kind come at once: "+
+		"%s does them in one call, all others one by one; higher is better.", peer.BatchLen, peer.SubjectBatch)}
+	err := c.addMixes(f, work.Batch)
+	return c, err
+}
+
+// addMixes draws the mixes of a work.
+func (c *chapter) addMixes(f *result.File, w string) error {
 	mops := func(ns float64) float64 { return 1e3 / max(ns, 0.001) }
-	for _, rows := range runs(f.Rows(), func(c result.Cell) bool { return c.Work == work.Throughput }) {
+	for _, rows := range runs(f.Rows(), func(c result.Cell) bool { return c.Work == w }) {
 		r := rows[0]
 		title := fmt.Sprintf("%s keys, %s", r.Keys, mixTitle(r.Mix))
 		if err := c.add(f, title, goroutines(r.Procs), "Mops/s", true, rows, mops); err != nil {
-			return c, err
+			return err
 		}
 	}
-	return c, nil
+	return nil
 }
 
 func goroutines(n int) string {
@@ -131,6 +145,10 @@ func mixTitle(mix string) string {
 		return "LoadOrStore"
 	case "range":
 		return "Range under writers"
+	case "loads":
+		return "batches of Loads"
+	case "writes":
+		return "batches of Stores and of Deletes"
 	}
 	return mix[len("reads="):] + " % reads"
 }

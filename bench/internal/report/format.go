@@ -128,9 +128,11 @@ func hasValue(f *result.File, row result.Row) bool {
 
 var titles = map[string]string{
 	work.Throughput: "throughput: wall time per operation of all goroutines together, ns (lower is better)",
-	work.Fill:       "fill: from empty to n entries, and empty again",
-	work.GC:         "gc: what n living entries cost the garbage collector",
-	work.Embed:      "embed: 20-byte string to 32 bytes, as a cache stores them (hushmap: Map[string, []byte])",
+	work.Batch: fmt.Sprintf("batch: wall time per operation as in throughput, where %d of a kind come at once: %s does them in one call, "+
+		"all others one by one, ns (lower is better)", peer.BatchLen, peer.SubjectBatch),
+	work.Fill:  "fill: from empty to n entries, and empty again",
+	work.GC:    "gc: what n living entries cost the garbage collector",
+	work.Embed: "embed: 20-byte string to 32 bytes, as a cache stores them (hushmap: Map[string, []byte])",
 }
 
 // rowName names a row within its section.

@@ -26,7 +26,7 @@ import (
 func sample() *result.File {
 	f := &result.File{
 		Meta:     result.Meta{CPU: "some CPU", Cores: 2, Rounds: 3},
-		Peers:    []string{peer.Subject, "xsync", "haxmap", "builtin"},
+		Peers:    []string{peer.Subject, peer.SubjectBatch, "xsync", "haxmap", "builtin"},
 		NotPeers: []string{"builtin"},
 		Versions: map[string]string{"xsync": "v4.5.0"},
 	}
@@ -43,6 +43,9 @@ func sample() *result.File {
 	}
 	add(work.Throughput, "reads=0", "time", "ns/op", 1000, peer.Subject, 30)
 	add(work.Throughput, "reads=0", "time", "ns/op", 1000, "xsync", 20)
+	add(work.Batch, "loads", "time", "ns/op", 1_000_000, peer.Subject, 20)
+	add(work.Batch, "loads", "time", "ns/op", 1_000_000, peer.SubjectBatch, 10)
+	add(work.Batch, "loads", "time", "ns/op", 1_000_000, "xsync", 40)
 	r := f.Record(f.Records[0].Cell, "haxmap")
 	r.Note, r.Void, r.Samples = "wrong result: key 1 of 9 is lost", true, []float64{0.1}
 	longest := result.Cell{Work: work.Fill, Keys: "uint64", N: 1000, Procs: 1, Metric: "longest", Unit: "ns"}
@@ -51,14 +54,18 @@ func sample() *result.File {
 	return f
 }
 
-// TestTerminal: the void record never counts as best, the reference is no peer, the loss is shown.
+// TestTerminal: the void record never counts as best, the reference is no peer, the loss is shown, and batches have a table
+// of their own.
 func TestTerminal(t *testing.T) {
 	var b bytes.Buffer
 	Terminal(&b, sample())
 	text := b.String()
 	require.Regexp(t, `uint64  1 k  2g  reads=100 +5\.00 +10\.0~ +WRONG +1\.00 +0\.50  xsync`, text)
 	require.Regexp(t, `uint64  1 k  2g  reads=0 +30\.0 +20\.0 .*! 1\.50  xsync`, text)
+	require.Regexp(t, `(?s)batch: .*; ratio of hushmap.Batch\n +hushmap  hushmap.Batch  xsync  ratio  to the best\n`+
+		`uint64  1 M  2g  loads +20\.0 +10\.0 +40\.0 +0\.25  xsync\n\n`, text)
 	require.Regexp(t, `throughput, reads=100 +0\.50 +2 +0`, text)
+	require.Regexp(t, `batch, loads +0\.25 +1 +0`, text)
 	require.Regexp(t, `losses\nthroughput  uint64  1 k  2g  reads=0 +1\.50  xsync`, text)
 	require.Contains(t, text, "! haxmap: wrong result: key 1 of 9 is lost")
 }
@@ -76,7 +83,7 @@ func TestComparison(t *testing.T) {
 	require.NoError(t, Comparison(&b, before, after))
 	require.Regexp(t, `throughput/keys=uint64/n=1000/procs=2/reads=0/time +30\.0 +15\.0 +0\.50  hushmap`, b.String())
 	require.NotRegexp(t, `0\.50  xsync`, b.String())
-	require.Regexp(t, `xsync +1\.00 +6`, b.String())
+	require.Regexp(t, `xsync +1\.00 +7`, b.String())
 	require.Error(t, Comparison(&b, before, &result.File{}))
 }
 
@@ -88,7 +95,7 @@ func TestPageIsSelfContained(t *testing.T) {
 	for _, bad := range []string{"src=", "<link", "@import", "url(", "<script", "#010203", "#040506", "NaN"} {
 		require.NotContains(t, text, bad)
 	}
-	require.Equal(t, 4, strings.Count(text, "<svg"), "reads only, writes only, latency, GC")
+	require.Equal(t, 5, strings.Count(text, "<svg"), "reads only, writes only, batches of Loads, latency, GC")
 }
 
 // layout, put at the end of the page, writes down in the title of the frame around it what a person would see of it.

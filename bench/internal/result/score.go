@@ -12,10 +12,13 @@ import (
 // minValue stands for a measured 0 in ratios: less than any clock or counter here can tell.
 const minValue = 1e-6
 
+// specialists are the subjects that are made for a work.
+var specialists = map[string]string{work.Batch: peer.SubjectBatch, work.Embed: peer.SubjectBytes}
+
 // Subject returns who is compared with the peers in the row.
 func (f *File) Subject(row Row) string {
-	if row.Work == work.Embed && slices.Contains(f.Peers, peer.SubjectBytes) {
-		return peer.SubjectBytes
+	if s := specialists[row.Work]; slices.Contains(f.Peers, s) {
+		return s
 	}
 	return peer.Subject
 }
@@ -98,7 +101,7 @@ func scoreRank(name string) int {
 
 // scoreNames lists the means that a cell takes part in.
 func scoreNames(c Cell) []string {
-	if c.Work == work.Throughput {
+	if work.Mixed(c.Work) {
 		return []string{c.Work, c.Work + ", " + c.Mix, c.Work + ", " + c.Keys + " keys"}
 	}
 	return []string{c.Work + ", " + c.Metric}

@@ -19,7 +19,7 @@ const childVariable = "HUSHBENCH_CHILD"
 // IsChild says whether this process was started as a child.
 func IsChild() bool { return os.Getenv(childVariable) != "" }
 
-// request asks for one step. A throughput child is opened once and then does rounds on the same map.
+// request asks for one step. For mixes a child is opened once and then does rounds on the same map.
 type request struct {
 	Step string `json:"step"` // open, round, check, or the name of a single-shot work
 	Impl string `json:"impl,omitempty"`

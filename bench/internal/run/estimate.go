@@ -11,7 +11,7 @@ import (
 // one every 30 ms or so.
 const shortestTime = 100 * time.Millisecond
 
-// rounds is how often a single-shot work is repeated: a third as often as throughput, as one takes long and repeats its
+// rounds is how often a single-shot work is repeated: a third as often as a mix, as one takes long and repeats its
 // short parts itself; and large maps vary less.
 func (s *Session) rounds(g group) int {
 	third := (s.Rounds + 2) / 3
@@ -29,7 +29,7 @@ func (s *Session) total(g group) float64 {
 			taking++
 		}
 	}
-	if g.work == work.Throughput {
+	if work.Mixed(g.work) {
 		return taking * (loading(g) + checking(g) + s.seconds(g)*float64(s.Rounds*len(g.mixes)*len(g.procs)))
 	}
 	return taking * s.seconds(g) * float64(s.rounds(g))
@@ -54,7 +54,7 @@ func checking(g group) float64 { return 0.01 + 0.25*weight(g) }
 func (s *Session) seconds(g group) float64 {
 	timed := max(s.Time, shortestTime).Seconds()
 	switch g.work {
-	case work.Throughput:
+	case work.Throughput, work.Batch:
 		return s.Time.Seconds() + 0.005 + 0.06*min(weight(g), 4)/float64(s.Rounds)
 	case work.Fill:
 		return 0.1 + 1.5*weight(g)

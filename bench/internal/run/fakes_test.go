@@ -77,8 +77,9 @@ func record(t *testing.T, f *result.File, w, impl, metric string) *result.Record
 func delayed(t *testing.T, impl string) map[result.Cell][]float64 {
 	t.Helper()
 	f := measure(t, Config{
-		Works: []string{work.Throughput, work.Fill, work.Embed}, Impls: []string{impl}, Keys: []string{peer.KindUint64, peer.KindString},
-		Mixes: []string{"reads=100", "reads=0"}, Sizes: []int{400}, Procs: []int{1}, Time: time.Millisecond,
+		Works: []string{work.Throughput, work.Batch, work.Fill, work.Embed}, Impls: []string{impl},
+		Keys: []string{peer.KindUint64, peer.KindString}, Mixes: []string{"reads=100", "reads=0", "loads", "writes"},
+		Sizes: []int{400}, Procs: []int{1}, Time: time.Millisecond,
 	})
 	samples := map[result.Cell][]float64{}
 	for _, r := range f.Records {
@@ -91,7 +92,7 @@ func delayed(t *testing.T, impl string) map[result.Cell][]float64 {
 			samples[r.Cell] = r.Samples
 		}
 	}
-	require.Len(t, samples, 9)
+	require.Len(t, samples, 11)
 	return samples
 }
 
@@ -118,7 +119,7 @@ func TestLosersAreCaught(t *testing.T) {
 	for _, impl := range []string{"dropping", "mixing", "crashing"} {
 		f := measure(t, Config{
 			Works: work.Works, Impls: []string{impl, "sync.Map"}, Keys: []string{peer.KindUint64, peer.KindString},
-			Mixes: []string{"reads=100", "reads=0", "range"}, Sizes: []int{20000}, Procs: []int{2}, Rounds: 1,
+			Mixes: []string{"reads=100", "reads=0", "range", "loads", "writes"}, Sizes: []int{20000}, Procs: []int{2}, Rounds: 1,
 		})
 		for _, r := range f.Records {
 			_, counts := r.Median()
@@ -135,6 +136,23 @@ func TestLosersAreCaught(t *testing.T) {
 				want = "crashed: panic: out of order"
 			}
 			require.Contains(t, r.Note, want)
+		}
+	}
+}
+
+// TestBatch: one implementation works in batches, the others do the same operations one by one, and it takes part in
+// nothing else.
+func TestBatch(t *testing.T) {
+	impls := []string{peer.Subject, peer.SubjectBatch, "xsync"}
+	f := measure(t, Config{
+		Works: []string{work.Throughput, work.Batch}, Impls: impls, Keys: []string{peer.KindUint64, peer.KindString, peer.KindAny},
+		Mixes: []string{"reads=100", "loads", "writes"}, Sizes: []int{20000}, Procs: []int{2},
+	})
+	require.Len(t, f.Rows(), 9)
+	for _, row := range f.Rows() {
+		for _, impl := range impls {
+			_, ok := row.By[impl].Median()
+			require.Equal(t, row.Work == work.Batch || impl != peer.SubjectBatch, ok, "%s %s", row.Cell, impl)
 		}
 	}
 }

@@ -21,12 +21,12 @@ type Config struct {
 	Sizes  []int
 	Procs  []int
 	Rounds int
-	Time   time.Duration // of one throughput round
+	Time   time.Duration // of one round of a mix
 	All    bool
 }
 
-// group is a set of measurements that is made together: for throughput, all mixes on the same maps; for the other
-// works, one.
+// group is a set of measurements that is made together: for throughput and batch, all mixes on the same maps; for the
+// other works, one.
 type group struct {
 	work  string
 	keys  string
@@ -49,14 +49,22 @@ var (
 			mixes: []string{"reads=100", "reads=90", "reads=0"},
 			sizes: []int{1_000, 1_000_000}, procs: []int{2},
 		},
+		work.Batch: {
+			keys:  []string{peer.KindUint64, peer.KindString, peer.KindAny},
+			mixes: []string{"loads"}, sizes: []int{1_000_000}, procs: []int{2},
+		},
 		work.Fill:  {keys: []string{peer.KindUint64}, sizes: []int{500_000}, procs: []int{1}},
 		work.GC:    {keys: []string{peer.KindUint64, peer.KindString}, sizes: []int{50_000, 300_000}, procs: []int{1}},
 		work.Embed: {keys: []string{peer.KindString}, sizes: []int{100_000}, procs: []int{2}},
 	}
 	everything = map[string]selection{
 		work.Throughput: {
-			keys: peer.Kinds, mixes: mixNames(),
+			keys: peer.Kinds, mixes: mixNames(work.Throughput),
 			sizes: []int{100, 1_000, 100_000, 1_000_000, 10_000_000}, procs: []int{1, 2, 8},
+		},
+		work.Batch: {
+			keys: []string{peer.KindUint64, peer.KindString, peer.KindAny}, mixes: mixNames(work.Batch),
+			sizes: []int{1_000, 1_000_000, 10_000_000}, procs: []int{1, 2}, // batches bring nothing to the first
 		},
 		work.Fill: {
 			keys:  []string{peer.KindUint64, peer.KindString, peer.KindAny},
@@ -70,10 +78,12 @@ var (
 	}
 )
 
-func mixNames() []string {
+func mixNames(w string) []string {
 	var names []string
 	for _, m := range work.Mixes {
-		names = append(names, m.Name)
+		if m.Batch == (w == work.Batch) {
+			names = append(names, m.Name)
+		}
 	}
 	return names
 }
@@ -86,7 +96,7 @@ func (c Config) selection(w string) selection {
 	}
 	s := selection{
 		keys:  within(either(c.Keys, base.keys), everything[w].keys),
-		mixes: either(c.Mixes, base.mixes),
+		mixes: within(either(c.Mixes, base.mixes), everything[w].mixes),
 		sizes: either(c.Sizes, base.sizes),
 		procs: either(c.Procs, base.procs),
 	}
@@ -107,10 +117,19 @@ func within(list, allowed []string) []string {
 	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return !slices.Contains(allowed, s) })
 }
 
+// works returns those named, else all; but batch only with a mix named or with everything, as the default run has no time
+// for it.
+func (c Config) works() []string {
+	if len(c.Works) == 0 && len(c.Mixes) == 0 && !c.All {
+		return []string{work.Throughput, work.Fill, work.GC, work.Embed}
+	}
+	return either(c.Works, work.Works)
+}
+
 // plan lists the groups in the order in which they are measured.
 func (c Config) plan() []group {
 	var groups []group
-	for _, w := range either(c.Works, work.Works) {
+	for _, w := range c.works() {
 		s := c.selection(w)
 		for _, keys := range s.keys {
 			sizes := s.sizes
@@ -131,13 +150,17 @@ func (c Config) Validate() error {
 	if err != nil {
 		return err
 	}
-	groups := c.plan()
 	for _, w := range c.Works {
-		if !slices.ContainsFunc(groups, func(g group) bool { return g.work == w }) {
+		s := c.selection(w)
+		if len(s.keys) == 0 {
 			return fmt.Errorf("%s has no keys of kind %s, only %s",
 				w, strings.Join(c.Keys, ", "), strings.Join(everything[w].keys, ", "))
 		}
+		if work.Mixed(w) && len(s.mixes) == 0 {
+			return fmt.Errorf("%s has no mix %s, only %s", w, strings.Join(c.Mixes, ", "), strings.Join(everything[w].mixes, ", "))
+		}
 	}
+	groups := c.plan()
 	if !slices.ContainsFunc(groups, func(g group) bool {
 		return slices.ContainsFunc(impls, func(i peer.Impl) bool { return excuse(i, g) == "" })
 	}) {
@@ -162,9 +185,9 @@ func (c Config) implementations() ([]peer.Impl, error) {
 	return impls, nil
 }
 
-// split makes a group of its own for each number of goroutines, except for throughput.
+// split makes a group of its own for each number of goroutines, except for works that are made of mixes.
 func (c Config) split(g group, s selection) []group {
-	if g.work == work.Throughput {
+	if work.Mixed(g.work) {
 		for _, name := range s.mixes {
 			if g.keys == peer.KindReal && name == "zipf" {
 				continue // words have a distribution of their own
@@ -172,6 +195,9 @@ func (c Config) split(g group, s selection) []group {
 			if m, err := work.FindMix(name); err == nil {
 				g.mixes = append(g.mixes, m)
 			}
+		}
+		if len(g.mixes) == 0 {
+			return nil
 		}
 		return []group{g}
 	}
@@ -193,6 +219,8 @@ func excuse(impl peer.Impl, g group) string {
 		return ""
 	case impl.BytesOnly():
 		return "stores bytes only: see embed"
+	case impl.Batches && g.work != work.Batch:
+		return "works in batches only: see batch"
 	case !impl.Holds(g.keys):
 		return "holds no " + g.keys + " keys"
 	}

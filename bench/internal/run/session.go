@@ -55,7 +55,7 @@ func (s *Session) Run(ctx context.Context) {
 		if ctx.Err() != nil {
 			break
 		}
-		if g.work == work.Throughput {
+		if work.Mixed(g.work) {
 			s.throughput(ctx, g)
 		} else {
 			s.singleShot(ctx, g)
@@ -73,7 +73,7 @@ func (s *Session) Run(ctx context.Context) {
 func (s *Session) taking(g group) []peer.Impl {
 	return slices.DeleteFunc(slices.Clone(s.impls), func(impl peer.Impl) bool {
 		why := excuse(impl, g)
-		if why != "" && !impl.BytesOnly() {
+		if why != "" && !impl.BytesOnly() && !impl.Batches {
 			s.void(s.cells(g), impl.Name, why)
 		}
 		return why != ""
@@ -84,7 +84,7 @@ func (s *Session) taking(g group) []peer.Impl {
 func (s *Session) cells(g group) []result.Cell {
 	var cells []result.Cell
 	for _, p := range g.procs {
-		if g.work != work.Throughput {
+		if !work.Mixed(g.work) {
 			for _, m := range work.Metrics(g.work) {
 				cells = append(cells, cell(g, p, "", m))
 			}

@@ -17,6 +17,7 @@ type Mix struct {
 	miss  bool    // Loads of absent keys
 	los   bool    // LoadOrStore in place of Load and Store
 	Range bool    // one goroutine ranges, the others store and delete
+	Batch bool    // a mix of the work batch: peer.BatchLen operations of a kind in a row
 }
 
 // Mixes lists every mix by its name in flags and reports.
@@ -31,6 +32,8 @@ var Mixes = []Mix{
 	{Name: "zipf", Reads: 0.90, zipf: true},
 	{Name: "loadorstore", Reads: 0.90, los: true},
 	{Name: "range", Range: true},
+	{Name: "loads", Reads: 1, Batch: true},
+	{Name: "writes", Reads: 0, Batch: true},
 }
 
 // FindMix returns the mix of that name.
@@ -67,6 +70,8 @@ func (m Mix) ops(rng *rand.Rand, u Universe, p picker, count int) []peer.Op {
 			ops[i] = losOp(rng, p, read)
 		case read:
 			ops[i] = peer.Load | peer.Op(p.stable())
+		case m.Batch:
+			ops[i] = batchOp(rng, p, i/peer.BatchLen)
 		default:
 			ops[i] = writeOp(rng, p)
 		}
@@ -82,6 +87,18 @@ func writeOp(rng *rand.Rand, p picker) peer.Op {
 		return peer.Store | peer.Op(p.own())
 	default:
 		return peer.Delete | peer.Op(p.own())
+	}
+}
+
+// batchOp draws as writeOp does, but every other batch only stores and the rest only delete.
+func batchOp(rng *rand.Rand, p picker, batch int) peer.Op {
+	switch {
+	case batch%2 != 0:
+		return peer.Delete | peer.Op(p.own())
+	case rng.IntN(2) == 0:
+		return peer.Store | peer.Op(p.stable())
+	default:
+		return peer.Store | peer.Op(p.own())
 	}
 }
 

@@ -2,6 +2,7 @@ package work
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,9 +22,12 @@ func compareLoops[K comparable, V any](t *testing.T, kit Kit[K, V], kind string)
 		if !impl.Holds(kind) {
 			continue
 		}
-		for _, mix := range []string{"reads=75", "reads=100", "loadorstore"} {
+		for _, mix := range []string{"reads=75", "reads=100", "loadorstore", "loads", "writes"} {
 			m, err := FindMix(mix)
 			require.NoError(t, err)
+			if impl.Batches && !m.Batch {
+				continue
+			}
 			r := newRunner(impl, kit, ForEntries(500), nil)
 			b := r.prepare(m, 1, 1)[0].block
 			got := r.m.Run(b)
@@ -31,6 +35,30 @@ func compareLoops[K comparable, V any](t *testing.T, kit Kit[K, V], kind string)
 			require.Equal(t, want, got, "%s %s %s", impl.Name, kind, mix)
 			require.Equal(t, expectedHits(b.Ops, uint64(len(b.Ops))), got.Hits)
 		}
+	}
+}
+
+// TestBatchesAreOfOneKind: the loop of batches looks only at the first operation of each.
+func TestBatchesAreOfOneKind(t *testing.T) {
+	require.Zero(t, blockOps%peer.BatchLen)
+	impl, _ := peer.Find(peer.SubjectBatch)
+	r := newRunner(impl, Uint64Kit(), ForEntries(500), nil)
+	for _, m := range Mixes {
+		if !m.Batch {
+			continue
+		}
+		batches := map[peer.Op]int{}
+		for batch := range slices.Chunk(r.prepare(m, 1, 1)[0].block.Ops, peer.BatchLen) {
+			batches[batch[0].Kind()]++
+			for _, o := range batch {
+				require.Equal(t, batch[0].Kind(), o.Kind(), m.Name)
+			}
+		}
+		want := map[peer.Op]int{peer.Load: minOps / peer.BatchLen}
+		if m.Writes() {
+			want = map[peer.Op]int{peer.Store: minOps / peer.BatchLen / 2, peer.Delete: minOps / peer.BatchLen / 2}
+		}
+		require.Equal(t, want, batches, m.Name)
 	}
 }
 

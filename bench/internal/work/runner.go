@@ -12,7 +12,7 @@ import (
 	"github.com/hushmap/hushmap/bench/internal/peer"
 )
 
-// blockOps is how many operations a goroutine does between two looks at the stop flag.
+// blockOps is how many operations a goroutine does between two looks at the stop flag: a number of whole batches.
 const blockOps = 1024
 
 // Bounds of how many operations are prepared per round, all goroutines together; they are repeated until time is up.

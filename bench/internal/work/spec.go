@@ -35,6 +35,7 @@ type Metric struct{ Name, Unit string }
 // The metrics of each work, in the order of reports.
 var metricsOf = map[string][]Metric{
 	Throughput: {{"time", "ns/op"}},
+	Batch:      {{"time", "ns/op"}},
 	Fill: {
 		{"time", "ns/op"}, {"p50", "ns"}, {"p99", "ns"}, {"p99.9", "ns"}, {"p99.99", "ns"}, {"longest", "ns"},
 		{"peak", "B/entry"}, {"delete", "ns/op"}, {"kept", "B/entry"}, {"compacted", "B/entry"},
@@ -51,13 +52,17 @@ var metricsOf = map[string][]Metric{
 // The works.
 const (
 	Throughput = "throughput"
+	Batch      = "batch"
 	Fill       = "fill"
 	GC         = "gc"
 	Embed      = "embed"
 )
 
 // Works lists the works in the order of reports.
-var Works = []string{Throughput, Fill, GC, Embed}
+var Works = []string{Throughput, Batch, Fill, GC, Embed}
+
+// Mixed says whether a work is made of mixes, in rounds on maps that stay. Any other is single-shot.
+func Mixed(work string) bool { return work == Throughput || work == Batch }
 
 // Metrics returns the metrics of a work.
 func Metrics(work string) []Metric { return metricsOf[work] }
