@@ -86,6 +86,8 @@ func BenchmarkHotKey(b *testing.B)      { cells(b, "hot") }
 func BenchmarkZipf(b *testing.B)        { cells(b, "zipf") }
 func BenchmarkLoadOrStore(b *testing.B) { cells(b, "loadorstore") }
 func BenchmarkRange(b *testing.B)       { cells(b, "range") }
+func BenchmarkBatchRead(b *testing.B)   { cells(b, "loads") }
+func BenchmarkBatchWrite(b *testing.B)  { cells(b, "writes") }
 
 func BenchmarkFill(b *testing.B) {
 	for _, impl := range single() {
