@@ -368,6 +368,30 @@ func (l hidesWrites) Store(key, value int) {
 	}()
 }
 
+// grows is a correct map that tells of a table which doubles at six entries per bucket, and of the old table's buckets
+// that have moved: begin of them when a growth begins, each with each later Store.
+type grows struct {
+	*locked
+	begin, each int
+	stats       hushmap.Stats
+}
+
+func (g *grows) Store(key, value int) {
+	g.locked.Store(key, value)
+	s := &g.stats
+	switch {
+	case s.Growing:
+		s.EvacuatedBuckets += g.each
+	case g.Len() > 6*s.Buckets:
+		s.Growing, s.OldBuckets, s.EvacuatedBuckets, s.Buckets = true, s.Buckets, g.begin, 2*s.Buckets
+	}
+	if s.Growing && s.EvacuatedBuckets >= s.OldBuckets {
+		s.Growing, s.OldBuckets, s.EvacuatedBuckets = false, 0, 0
+	}
+}
+
+func (g *grows) Stats() hushmap.Stats { return g.stats }
+
 // panics now and then.
 type panics struct{ *locked }
 
@@ -438,7 +462,7 @@ func TestFakes(t *testing.T) {
 	}
 }
 
-// TestFakeExperiments: each experiment but for the one with store buffers catches the map it is meant for, and passes a
+// TestFakeExperiments: each experiment but for those of the tests below catches the map it is meant for, and passes a
 // correct one.
 func TestFakeExperiments(t *testing.T) {
 	presence := func(e drive.Engine) *drive.Finding { return e.Presence(drive.DefaultHash, 5_000) }
@@ -488,4 +512,34 @@ func TestFakeStoreBuffers(t *testing.T) {
 	assert.Equal(t, drive.CheckLitmus, finding.Check)
 	right := drive.NewEngine(drive.Ints, drive.Words, func(drive.Plan) drive.Target[int, int] { return newLocked() })
 	require.Nil(t, right.StoreBuffers(10_000))
+}
+
+// TestFakeBounded: that experiment catches maps of which one write moves much of a table, and those that never end a
+// growth or never begin one. It passes one that moves a few buckets with each write.
+func TestFakeBounded(t *testing.T) {
+	growing := func(begin, each int) drive.Target[int, int] {
+		return &grows{locked: newLocked(), begin: begin, each: each, stats: hushmap.Stats{Buckets: 4}}
+	}
+	for _, c := range []struct {
+		name   string
+		m      drive.Target[int, int]
+		caught bool
+	}{
+		{"a few buckets with each write", growing(0, 16), false},
+		{"many with each write", growing(0, 400), true},
+		{"many when a growth begins", growing(400, 16), true},
+		{"all when a growth begins", growing(1<<20, 16), true},
+		{"none", growing(0, 0), true},
+		{"no growth", newLocked(), true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			finding := drive.NewEngine(drive.Ints, drive.Words, func(drive.Plan) drive.Target[int, int] { return c.m }).Bounded()
+			if !c.caught {
+				require.Nil(t, finding)
+				return
+			}
+			require.NotNil(t, finding)
+			assert.Equal(t, drive.CheckBounded, finding.Check, finding)
+		})
+	}
 }

@@ -145,6 +145,10 @@ func (s *session[K, V]) bounded(done func()) {
 			s.fail(CheckBounded, "one Store moved all of %d buckets", before.Buckets)
 			return
 		}
+		if now.EvacuatedBuckets > boundedMoves {
+			s.fail(CheckBounded, "the Store that began a growth moved %d of %d buckets", now.EvacuatedBuckets, now.OldBuckets)
+			return
+		}
 		before = now
 	}
 	for n := range before.OldBuckets {
