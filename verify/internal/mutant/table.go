@@ -136,7 +136,7 @@ var Table = []Mutant{
 `,
 	},
 	{
-		Invariant: "I5", Description: "relocation shows the old entry and the new one", File: "bucket.go", Ordinary: true,
+		Invariant: "I5", Description: "a relocated entry is gone for a moment", File: "bucket.go", Ordinary: true,
 		Old: `	b.publishTophash(swar.With(swar.With(w, j, swar.Byte(w, i)), i, 0))
 `,
 		New: `	b.publishTophash(swar.With(w, i, 0))
