@@ -130,8 +130,12 @@ const (
 func (s *session[K, V]) bounded(done func()) {
 	defer done()
 	limit := boundedBuckets * 6
-	for n := range limit - 2 {
+	store := func(n int) {
 		s.m.Store(s.keys.Encode(n), s.values.Encode(1))
+		s.progress.Add(1)
+	}
+	for n := range limit - 2 {
+		store(n)
 	}
 	before := s.m.Stats()
 	for n := limit - 2; !before.Growing; n++ {
@@ -139,7 +143,7 @@ func (s *session[K, V]) bounded(done func()) {
 			s.fail(CheckBounded, "%d entries in a table of %d buckets, and it does not grow", n, before.Buckets)
 			return
 		}
-		s.m.Store(s.keys.Encode(n), s.values.Encode(1))
+		store(n)
 		now := s.m.Stats()
 		if now.Buckets != before.Buckets && !now.Growing && now.Buckets > boundedBuckets {
 			s.fail(CheckBounded, "one Store moved all of %d buckets", before.Buckets)
@@ -152,7 +156,7 @@ func (s *session[K, V]) bounded(done func()) {
 		before = now
 	}
 	for n := range before.OldBuckets {
-		s.m.Store(s.keys.Encode(n), s.values.Encode(2))
+		store(n)
 		now := s.m.Stats()
 		if !now.Growing {
 			now.EvacuatedBuckets = before.OldBuckets
