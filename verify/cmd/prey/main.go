@@ -26,7 +26,6 @@ func main() {
 	length := flag.Duration("time", 10*time.Second, "how long to look for something")
 	on := flag.String("on", "", "types of the map, as in \"int to string\"; empty: all in turn")
 	seed := flag.Uint64("seed", uint64(time.Now().UnixNano()), "seed of the first session")
-	flag.DurationVar(&drive.Watchdog, "watchdog", 10*time.Second, "how long one history may take")
 	flag.Parse()
 	if *on != "" {
 		engines = slices.DeleteFunc(engines, func(e drive.Engine) bool { return e.Name != *on })

@@ -129,13 +129,13 @@ func run[K comparable, V any](p Plan, keys KeyCodec[K], values ValueCodec[V], ne
 	return s.watch(done)
 }
 
-// Watchdog is how long one history may take. It takes a millisecond or so, but the machine may be busy. To be set before
-// the first session.
-var Watchdog = 60 * time.Second
+// watchdog is how long one history may take. It takes a millisecond or so, but the machine may be busy, and neither a map as
+// it is nor one with a planted bug is to be suspected for that.
+const watchdog = time.Minute
 
 // watch waits for the end of the session, a finding or a standstill.
 func (s *session[K, V]) watch(done chan struct{}) (Counts, *Finding) {
-	tick := time.NewTicker(Watchdog / 8)
+	tick := time.NewTicker(watchdog / 8)
 	defer tick.Stop()
 	for last, still := int64(-1), 0; ; {
 		select {
@@ -157,7 +157,7 @@ func (s *session[K, V]) watch(done chan struct{}) (Counts, *Finding) {
 				stacks := make([]byte, 1<<20)
 				stacks = stacks[:runtime.Stack(stacks, true)]
 				return Counts{}, &Finding{Check: CheckHang, Plan: s.plan,
-					Detail: fmt.Sprintf("no progress in %v after %d histories\n%s", Watchdog, now, stacks)}
+					Detail: fmt.Sprintf("no progress in %v after %d histories\n%s", watchdog, now, stacks)}
 			}
 		}
 	}

@@ -18,6 +18,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/hushmap/hushmap/verify/internal/drive"
 )
 
 // Edit is a change of one file of the root module: Old, which must be there exactly once, becomes New.
@@ -29,12 +31,13 @@ type Mutant struct {
 	Description string
 	File        string // as in Edit
 	Old, New    string
-	More        []Edit // where one place is not enough
-	On          string // types of the map that show it, as prey names them; empty: most do
-	Words       bool   // build with slots that are written word by word, and stalls between the words
-	NoStalls    bool   // build as users do: stalls would hide it
-	Race        bool   // build with the race detector: it is what must see it
-	Ordinary    bool   // cheap and sure to be caught: part of the ordinary run
+	More        []Edit        // where one place is not enough
+	By          []drive.Check // what may catch it; any other check would by accident
+	On          string        // types of the map that show it, as prey names them; empty: most do
+	Words       bool          // build with slots that are written word by word, and stalls between the words
+	NoStalls    bool          // build as users do: stalls would hide it
+	Race        bool          // build with the race detector: it is what must see it
+	Ordinary    bool          // cheap and sure to be caught: part of the ordinary run
 }
 
 // wordStalls are stalls that the engine has no steps for: after each word of a key or value that is stored or loaded.
@@ -165,24 +168,38 @@ func (m Mutant) tags() (tags []string) {
 	return tags
 }
 
+// What ends a hunt beside the checks of prey: the Go runtime, which ends the program, and Hunt itself. The last four say
+// nothing about a mutant.
+const (
+	CheckRace   drive.Check = "race detector"
+	CheckFault  drive.Check = "runtime error" // a panic too, but not one of the engine's own
+	CheckCrash  drive.Check = "crash"
+	CheckPtr    drive.Check = "checkptr"
+	CheckStray  drive.Check = "panic outside the session"
+	CheckMemory drive.Check = "out of memory"
+	CheckStuck  drive.Check = "hang of the whole process"
+)
+
 // Outcome is what a run of prey came to.
 type Outcome struct {
-	By     string // what caught the mutant; empty if nothing did
+	By     drive.Check // what caught the mutant; empty if nothing did
 	Output string
 }
 
 // Hunt runs prey for a while.
 func (m Mutant) Hunt(program string, length time.Duration) (Outcome, error) {
-	grace := 2 * time.Minute // the watchdog in prey comes first, if the process is alive at all
+	// The watchdog in prey comes first, if the process is alive at all. Prey looks at the clock after each round, and one
+	// under the race detector has taken more than two minutes on a busy machine.
+	const grace = 10 * time.Minute
 	ctx, cancel := context.WithTimeout(context.Background(), length+grace)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program, "-time", length.String(), "-on", m.On, "-watchdog", m.watchdog().String())
+	cmd := exec.CommandContext(ctx, program, "-time", length.String(), "-on", m.On)
 	cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1")
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
-		return Outcome{By: "hang of the whole process", Output: string(out)}, nil
+		return Outcome{By: CheckStuck, Output: string(out)}, nil
 	case err == nil:
 		return Outcome{Output: string(out)}, nil
 	case !errors.As(err, &exit):
@@ -195,20 +212,17 @@ func (m Mutant) Hunt(program string, length time.Duration) (Outcome, error) {
 	return Outcome{By: by, Output: string(out)}, nil
 }
 
-// watchdog is how long a history may take. An engine as it is must not be suspected because the machine is busy.
-func (m Mutant) watchdog() time.Duration {
-	if m.File == "" {
-		return time.Minute
-	}
-	return 10 * time.Second
-}
-
 // crashes are what the output says of a program that the Go runtime ended, most telling first.
-var crashes = []struct{ pattern, by string }{
-	{"WARNING: DATA RACE", "race detector"},
-	{"fatal error: checkptr", "checkptr"},
-	{"fatal error: ", "crash"},
-	{"panic: ", "panic outside the session"},
+var crashes = []struct {
+	pattern string
+	by      drive.Check
+}{
+	{"WARNING: DATA RACE", CheckRace},
+	{"fatal error: checkptr", CheckPtr},
+	{"out of memory", CheckMemory},
+	{"cannot allocate memory", CheckMemory},
+	{"fatal error: ", CheckCrash},
+	{"panic: ", CheckStray},
 }
 
 // broken matches what the engine says about itself, with the number of the invariant.
@@ -216,11 +230,18 @@ var broken = regexp.MustCompile(`hushmap: .*\((I[0-9, I]+)\)`)
 
 // classify says what caught the mutant: prey's check, with the invariant if the engine named it; or the Go runtime. It
 // returns "" for an exit that neither explains.
-func classify(output string) string {
+func classify(output string) drive.Check {
 	for line := range strings.Lines(output) {
-		if by, ok := strings.CutPrefix(strings.TrimSpace(line), CaughtMark); ok {
-			if numbers := broken.FindStringSubmatch(output); numbers != nil && (by == "panic" || by == "Verify") {
-				return fmt.Sprintf("%s (%s)", by, numbers[1])
+		if name, ok := strings.CutPrefix(strings.TrimSpace(line), CaughtMark); ok {
+			by := drive.Check(name)
+			if by != drive.CheckPanic && by != drive.CheckVerify {
+				return by
+			}
+			if numbers := broken.FindStringSubmatch(output); numbers != nil {
+				return numbered(by, numbers[1])
+			}
+			if by == drive.CheckPanic && strings.Contains(output, "\nruntime error: ") {
+				return CheckFault
 			}
 			return by
 		}
@@ -231,4 +252,9 @@ func classify(output string) string {
 		}
 	}
 	return ""
+}
+
+// numbered is what the engine says about itself, in a panic or by Verify, with the number of the invariant.
+func numbered(by drive.Check, invariant string) drive.Check {
+	return drive.Check(fmt.Sprintf("%s (%s)", by, invariant))
 }

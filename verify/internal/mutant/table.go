@@ -3,10 +3,42 @@
 
 package mutant
 
+import (
+	"slices"
+
+	"github.com/hushmap/hushmap/verify/internal/drive"
+)
+
+// Most mutants show in several ways, and it is chance which comes first.
+var (
+	// wrong are results that cannot be: an entry is missed, or comes back, or is two.
+	wrong = []drive.Check{drive.CheckHistory, drive.CheckStays, drive.CheckReturns, drive.CheckFillers, drive.CheckRange,
+		drive.CheckLen, drive.CheckBatch, drive.CheckOnce, drive.CheckLitmus}
+	// wild are words taken for a pointer or a length that are none.
+	wild = []drive.Check{CheckFault, CheckCrash}
+	// torn are words that do not belong together, and what comes of it when they are followed.
+	torn = append([]drive.Check{drive.CheckTorn}, wild...)
+	// misplaced is what the engine says of entries that are where no search finds them, twice there, or not at all.
+	misplaced = asserted("I1", "I3", "I7", "I11")
+	// corrupt is what comes of two that change a bucket at once: anything can be wrong with it.
+	corrupt = append(asserted("I1", "I2, I8", "I3", "I4", "I5", "I7", "I8", "I11"), drive.CheckPanic)
+	// hang is for mutants of which a lock may stay locked, or a growth unfinished. Others that seem to hang have no processor.
+	hang = []drive.Check{drive.CheckHang}
+)
+
+// asserted is what the engine says about itself of these invariants, in a panic or by Verify.
+func asserted(invariants ...string) (list []drive.Check) {
+	for _, i := range invariants {
+		list = append(list, numbered(drive.CheckPanic, i), numbered(drive.CheckVerify, i))
+	}
+	return list
+}
+
 // Table has at least one mutant for each invariant of docs/design.md.
 var Table = []Mutant{
 	{
 		Invariant: "I1", Description: "a lock is taken by a load and a store", File: "barrier.go", Ordinary: true,
+		By: slices.Concat(wrong, torn, corrupt, hang),
 		Old: `	if control(c)&(controlLock|controlMoved) != 0 || !b.control.CompareAndSwap(c, c|uint64(controlLock)) {
 		return false
 	}
@@ -22,6 +54,7 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "I2", Description: "a lock before home is waited for", File: "table.go",
+		By: hang,
 		Old: `	if i > home {
 		return t.bucket(i).lock()
 	}
@@ -32,6 +65,7 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "I2", Description: "a bucket behind home is changed without its lock", File: "table.go", Ordinary: true,
+		By: slices.Concat(wrong, torn, corrupt),
 		Old: `	if i > home {
 		return t.bucket(i).lock()
 	}
@@ -42,6 +76,7 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "I3", Description: "the tophash byte is published before the words", File: "bucket.go", Ordinary: true,
+		By: slices.Concat(wrong, torn),
 		Old: `	b.storeSlot(tr, i, key, value)
 	b.publishTophash(swar.With(b.tophashLocked(), i, th))
 `,
@@ -51,12 +86,14 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "I3", Description: "home does not count an entry that is displaced", File: "table.go", Ordinary: true,
+		By: slices.Concat(wrong, misplaced),
 		Old: `	t.bucket(p.home).raiseLocked()
 	i, n :=`,
 		New: `	i, n :=`,
 	},
 	{
 		Invariant: "I3", Description: "counts are lowered before the entry is gone", File: "table.go",
+		By: slices.Concat(wrong, misplaced),
 		Old: `func (t *table[K, V]) removeUnlock(p *place[K, V]) {
 `,
 		New: `func (t *table[K, V]) removeUnlock(p *place[K, V]) {
@@ -85,6 +122,7 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "I4", Description: "removal leaves the version as it is", File: "bucket.go", Ordinary: true,
+		By: slices.Concat(wrong, torn),
 		Old: `	b.publishTophash(swar.With(b.tophashLocked(), i, 0))
 	b.bump()
 `,
@@ -93,6 +131,7 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "I4", Description: "a slot is cleared before its entry is gone", File: "bucket.go", Ordinary: true,
+		By: slices.Concat(wrong, torn),
 		Old: `	b.publishTophash(swar.With(b.tophashLocked(), i, 0))
 	b.bump()
 	b.clearSlot(tr, i)
@@ -109,6 +148,7 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "I4", Description: "a removed entry is not cleared", File: "bucket.go",
+		By: asserted("I4"),
 		Old: `	b.publishTophash(swar.With(b.tophashLocked(), i, 0))
 	b.bump()
 	b.clearSlot(tr, i)
@@ -119,6 +159,7 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "I5", Description: "a wide value is written in place without a mark", File: "bucket.go", Words: true,
+		By: slices.Concat(wrong, torn),
 		Old: `		b.beginWriting()
 		b.storeValue(tr, i, value)
 		b.endWriting()
@@ -129,6 +170,7 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "I5", Description: "a relocated entry leaves the version as it is", File: "bucket.go", Ordinary: true,
+		By: slices.Concat(wrong, torn),
 		Old: `	b.publishTophash(swar.With(swar.With(w, j, swar.Byte(w, i)), i, 0))
 	b.bump()
 `,
@@ -137,6 +179,7 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "I5", Description: "a relocated entry is gone for a moment", File: "bucket.go", Ordinary: true,
+		By: wrong,
 		Old: `	b.publishTophash(swar.With(swar.With(w, j, swar.Byte(w, i)), i, 0))
 `,
 		New: `	b.publishTophash(swar.With(w, i, 0))
@@ -145,6 +188,7 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "I6", Description: "a value is believed without a second look", File: "barrier.go", Ordinary: true,
+		By: slices.Concat(wrong, torn),
 		Old: `	return control(b.control.Load())&stateMask == c&^(controlMoved|controlWriting)&stateMask
 `,
 		New: `	return true
@@ -154,6 +198,7 @@ var Table = []Mutant{
 		// Only keys in slots are ever torn, and only one that holds a string or an interface can be looked into; see the traps
 		// among the keys of package drive.
 		Invariant: "I6", Description: "a wide key is compared before it is validated", File: "bucket.go", Words: true,
+		By: wild,
 		On: "any to [3]uint64",
 		Old: `		if unsafe.Sizeof(key) > wordSize && !b.unchanged(c) {
 			return -1, false // a torn string or interface must not be looked into (I6)
@@ -166,6 +211,7 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "I6", Description: "a wide key at home is compared before it is validated", File: "readmap.go", Words: true,
+		By: wild,
 		On: "any to [3]uint64",
 		Old: `			if unsafe.Sizeof(key) > wordSize && !b.unchanged(state) {
 				break // a torn string or interface must not be looked into (I6)
@@ -176,6 +222,7 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "I6", Description: "a value beside a ref is believed without a second look", File: "readmap.go", Ordinary: true,
+		By: slices.Concat(wrong, torn),
 		On: "string to string",
 		Old: `		if b.settled(state) {
 			runtime.KeepAlive(rm)
@@ -186,6 +233,7 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "I6", Description: "a record is believed without a second look", File: "bytes.go", On: "Bytes",
+		By: wrong,
 		Old: `			if b.settled(state) {
 `,
 		New: `			if b.settled(state) || true {
@@ -193,6 +241,7 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "I6", Description: "a batch believes a value without a second look", File: "batch.go",
+		By: slices.Concat(wrong, torn),
 		Old: `	return value, k.bucket.settled(k.state)
 `,
 		New: `	return value, true
@@ -200,6 +249,7 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "I6", Description: "a batch compares a wide key before it is validated", File: "batch.go", Words: true,
+		By: wild,
 		On: "any to [3]uint64",
 		Old: `		if unsafe.Sizeof(key) > wordSize && !k.bucket.unchanged(k.state) || stored != key {
 `,
@@ -208,6 +258,7 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "I8", Description: "entries that find no room in a pair are forgotten", File: "grow.go",
+		By: slices.Concat(wrong, misplaced),
 		Old: `		living = e.adoptHomes(i, living, &next)
 `,
 		New: `		living = e.adoptHomes(i, living, &next) & 0
@@ -215,6 +266,7 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "I7", Description: "displaced keys are not looked for", File: "readmap.go",
+		By: wrong,
 		Old: `	state := b.observe()
 	match := swar.Match(b.observeTophash(), tophash(h))
 	if match == 0 && state&(overflowMask|controlMoved) == 0 {
@@ -226,6 +278,7 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "I7", Description: "displaced records are not looked for", File: "bytes.go", On: "Bytes",
+		By: wrong,
 		Old: `	if match == 0 && state&(overflowMask|controlMoved) == 0 {
 `,
 		New: `	if match == 0 && state&controlMoved == 0 {
@@ -233,6 +286,7 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "I7", Description: "a bucket that has moved is believed to lack a key", File: "table.go", Ordinary: true,
+		By: wrong,
 		Old: `		if c.moved() {
 			r = moved
 		}
@@ -242,6 +296,7 @@ var Table = []Mutant{
 		// The like of it in core.lookup, which only looks at a table that was current when it began, would change nothing: a
 		// bucket that has moved since then says what was true during the call.
 		Invariant: "I7", Description: "a bucket that has moved is believed to have a key", File: "table.go", Ordinary: true,
+		By: wrong,
 		Old: `		for tries := 0; slot >= 0 && !c.moved(); tries++ {
 `,
 		New: `		for tries := 0; slot >= 0; tries++ {
@@ -252,6 +307,7 @@ var Table = []Mutant{
 		// It takes a key of one word, as wider ones are looked at again before they are compared, and one with a pointer, whose
 		// slot is cleared when its entry goes to another one.
 		Invariant: "I7", Description: "a candidate that did not match is not looked at again", File: "bucket.go",
+		By: wrong,
 		On: "pointer to string",
 		Old: `	return -1, b.unchanged(c)
 }
@@ -263,6 +319,7 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "I8", Description: "a bucket is frozen before its entries are in the new table", File: "grow.go", Ordinary: true,
+		By: slices.Concat(wrong, misplaced),
 		Old: `	for ; living != 0; living = swar.Next(living) {
 		s := swar.First(living)
 		e.adopt(b, s, next[s])
@@ -284,11 +341,13 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "I8", Description: "a frozen bucket can be locked", File: "barrier.go", Ordinary: true,
+		By:  slices.Concat(wrong, corrupt, hang),
 		Old: `	if control(c)&(controlLock|controlMoved) != 0 ||`,
 		New: `	if control(c)&controlLock != 0 ||`,
 	},
 	{
 		Invariant: "I8", Description: "a frozen bucket is emptied", File: "grow.go",
+		By: wrong,
 		Old: `	b.freezeUnlock()
 `,
 		New: `	b.publishTophash(0)
@@ -300,11 +359,13 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "I9", Description: "a writer does not evacuate its key's path", File: "write.go", Ordinary: true,
+		By: slices.Concat(wrong, misplaced),
 		Old: `	rm.old.evacuatePath(key)
 `,
 	},
 	{
 		Invariant: "I9", Description: "a writer evacuates its key's home bucket only", File: "grow.go", Ordinary: true,
+		By: slices.Concat(wrong, misplaced),
 		Old: `		e.evacuate(i, true)
 		if e.bucket(i).observe().overflow() == 0 {
 			return
@@ -318,6 +379,7 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "I10", Description: "writers evacuate the whole table", File: "write.go", Ordinary: true,
+		By: []drive.Check{drive.CheckBounded},
 		Old: `	c.helpOld(rm, c.options().tuning.chunk, true)
 `,
 		New: `	c.helpOld(rm, rm.old.buckets(), true)
@@ -325,11 +387,13 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "I10", Description: "writers do not help", File: "write.go", Ordinary: true,
+		By: []drive.Check{drive.CheckBounded},
 		Old: `	c.helpOld(rm, c.options().tuning.chunk, true)
 `,
 	},
 	{
 		Invariant: "I11", Description: "a removal is counted after it can be seen", File: "write.go", Ordinary: true,
+		By: append(asserted("I11"), drive.CheckLen),
 		Old: `	n := rm.length.Removed(here()) // before anyone can see it, or Len could exceed what was ever stored
 	if rm.inArena() {
 		dead := rm.bucket(p.bucket).loadRef(rm.traits, p.slot)
@@ -368,6 +432,7 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "I11", Description: "an insertion is counted before it can be seen", File: "write.go", Ordinary: true,
+		By: append(asserted("I11"), drive.CheckLen),
 		Old: `	in, distance := rm.insertLocked(p, key, value)
 	if in != inserted {
 `,
@@ -393,6 +458,7 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "I11", Description: "Len reads removals first", File: "internal/stripe/stripe.go",
+		By: []drive.Check{drive.CheckLen},
 		Old: `func (c *Counter) sums() (inserted, removed uint64) {
 `,
 		New: `func (c *Counter) sums() (inserted, removed uint64) {
@@ -412,6 +478,7 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "fences", Description: "unlocking is no fence", File: "barrier.go", NoStalls: true, On: "int to int",
+		By: []drive.Check{drive.CheckLitmus},
 		Old: `	b.control.Store(uint64(b.controlLocked() &^ controlLock))
 `,
 		New: `	b.publishControl(b.controlLocked() &^ controlLock)
@@ -419,6 +486,7 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "race", Description: "words are stored without atomics", File: "barrier_atomic.go", Race: true,
+		By: []drive.Check{CheckRace},
 		Old: `func storeWords[T any](dst *T, src T, tr *traits, p part) {
 `,
 		New: `func storeWords[T any](dst *T, src T, tr *traits, p part) {
@@ -430,6 +498,7 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "Clear", Description: "Clear keeps the table it found", File: "readmap.go", Ordinary: true,
+		By: []drive.Check{drive.CheckHistory},
 		Old: `	c.read.Store(nil)
 `,
 		New: `	if rm := c.read.Load(); rm != nil && rm.old != nil {
@@ -440,6 +509,7 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "Compute", Description: "Compute applies without a look", File: "compute.go", Ordinary: true,
+		By: []drive.Check{drive.CheckHistory},
 		Old: `		if !c.stillLocked(rm, &p, &old, loaded) {
 `,
 		New: `		if !c.stillLocked(rm, &p, &old, loaded) && (p.slot >= 0) != loaded {
@@ -447,6 +517,7 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "flights", Description: "a flight has ended before its value is there", File: "flight.go", Ordinary: true,
+		By: []drive.Check{drive.CheckOnce, drive.CheckHistory},
 		Old: `	if publish != nil {
 		publish()
 	}
@@ -468,6 +539,7 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "arena", Description: "a ref is published before its bytes are written", File: "write.go", Ordinary: true,
+		By: slices.Concat(wrong, torn, misplaced),
 		Old: `		at = a.AddPair(here(), stringOf(&key), stringOf(&value))
 	} else {
 		at = a.Add(here(), stringOf(&key))
@@ -511,6 +583,7 @@ func (a *Arena) AddPairLater(hint uint64, key, value string) (Ref, func()) {
 	},
 	{
 		Invariant: "arena", Description: "the bytes of a dead record are used again", File: "internal/arena/arena.go", Ordinary: true,
+		By: slices.Concat(wrong, torn),
 		Old: `	g := a.size(r)
 	s := a.shard(hint)
 `,
@@ -522,6 +595,7 @@ func (a *Arena) AddPairLater(hint uint64, key, value string) (Ref, func()) {
 	},
 	{
 		Invariant: "arena", Description: "an entry keeps its ref when its bytes move", File: "grow.go", Ordinary: true,
+		By: slices.Concat(wrong, torn, misplaced),
 		Old: `		to.Copy(here(), e.traits.arena, at[:n])
 `,
 		New: `		copied := at
@@ -530,6 +604,7 @@ func (a *Arena) AddPairLater(hint uint64, key, value string) (Ref, func()) {
 	},
 	{
 		Invariant: "arena", Description: "a stale writer puts its bytes into the newest arena", File: "write.go", Ordinary: true,
+		By: slices.Concat(wrong, torn, misplaced),
 		Old: `	dead := rm.bucket(p.bucket).loadRef(rm.traits, p.slot)
 	if !c.keepKey(rm, p, key, value) {
 `,
@@ -544,6 +619,7 @@ func (a *Arena) AddPairLater(hint uint64, key, value string) (Ref, func()) {
 	},
 	{
 		Invariant: "arena", Description: "a key is looked for in the old arena before its path has moved", File: "grow.go",
+		By: slices.Concat(wrong, misplaced),
 		Old: `	i := e.home(e.hash(key))
 `,
 		New: `	if e.inArena() && e.mask == e.to.mask {
@@ -554,6 +630,7 @@ func (a *Arena) AddPairLater(hint uint64, key, value string) (Ref, func()) {
 	},
 	{
 		Invariant: "Range", Description: "a sweep takes its neighbour's entries for its own", File: "sweep.go",
+		By: []drive.Check{drive.CheckRange, drive.CheckLen},
 		Old: `	return rm.bucket((home-1)&rm.mask).observe().overflow() == 0 && len(s.earlier) == 0 &&
 `,
 		New: `	return len(s.earlier) == 0 &&
