@@ -147,6 +147,21 @@ var Table = []Mutant{
 `,
 	},
 	{
+		Invariant: "I4", Description: "a slot is cleared before the version changes", File: "bucket.go", Ordinary: true,
+		By: slices.Concat(wrong, torn),
+		Old: `	b.bump()
+	b.clearSlot(tr, i)
+}
+`,
+		New: `	b.clearSlot(tr, i)
+	if invariants {
+		step(stepVersionPublished)
+	}
+	b.bump()
+}
+`,
+	},
+	{
 		Invariant: "I4", Description: "a removed entry is not cleared", File: "bucket.go",
 		By: asserted("I4"),
 		Old: `	b.publishTophash(swar.With(b.tophashLocked(), i, 0))
@@ -358,6 +373,26 @@ var Table = []Mutant{
 `,
 	},
 	{
+		// With a second look at the new table for what has moved meanwhile, the order would not matter to anyone.
+		Invariant: "I8", Description: "the new table is looked into before the old one", File: "readmap.go", Ordinary: true,
+		By: wrong,
+		Old: `	if e := rm.old; e != nil {
+		if v, r := e.lookup(key, e.hash(key)); r != moved {
+			return v, r
+		}
+	}
+	return rm.lookup(key, rm.hash(key))
+`,
+		New: `	v, r := rm.lookup(key, rm.hash(key))
+	if e := rm.old; e != nil && r == absent {
+		if v, r := e.lookup(key, e.hash(key)); r == hit {
+			return v, r
+		}
+	}
+	return v, r
+`,
+	},
+	{
 		Invariant: "I9", Description: "a writer does not evacuate its key's path", File: "write.go", Ordinary: true,
 		By: slices.Concat(wrong, misplaced),
 		Old: `	rm.old.evacuatePath(key)
@@ -383,6 +418,19 @@ var Table = []Mutant{
 		Old: `	c.helpOld(rm, c.options().tuning.chunk, true)
 `,
 		New: `	c.helpOld(rm, rm.old.buckets(), true)
+`,
+	},
+	{
+		Invariant: "I10", Description: "whoever begins a growth moves all, under the lock of transitions", File: "readmap.go",
+		Ordinary: true,
+		By:       []drive.Check{drive.CheckBounded},
+		Old: `		return c.resizeLocked(rm, n, rm.seed, tr)
+`,
+		New: `		next := c.resizeLocked(rm, n, rm.seed, tr)
+		if next != nil {
+			next.old.drain()
+		}
+		return next
 `,
 	},
 	{
