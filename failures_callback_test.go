@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"reflect"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -17,7 +19,7 @@ import (
 
 const ftKeepsChanging = "hushmap: Compute: the function keeps changing the key that it computes"
 
-// ftMethods is every method of Map, called for a key.
+// ftMethods is every method of Map, called for a key. Nothing else is stored but ^key, by batches.
 var ftMethods = []struct {
 	name string
 	call func(m *Map[int, int], key int)
@@ -37,6 +39,9 @@ var ftMethods = []struct {
 		old, _ := m.Load(key)
 		m.CompareAndDelete(key, old)
 	}},
+	{"LoadBatch", ftBatches(func(m *Map[int, int], keys, vals []int) { m.LoadBatch(keys, vals, make([]bool, len(keys))) })},
+	{"StoreBatch", ftBatches(func(m *Map[int, int], keys, vals []int) { m.StoreBatch(keys, vals) })},
+	{"DeleteBatch", ftBatches(func(m *Map[int, int], keys, _ []int) { m.DeleteBatch(keys) })},
 	{"Range", func(m *Map[int, int], _ int) { m.Range(func(int, int) bool { return true }) }},
 	{"All", func(m *Map[int, int], _ int) {
 		for range m.All() {
@@ -68,6 +73,40 @@ var ftMethods = []struct {
 	{"Stats", func(m *Map[int, int], _ int) { m.Stats() }},
 	{"Verify", func(m *Map[int, int], _ int) { _ = m.Verify() }},
 	{"a new seed", func(m *Map[int, int], key int) { m.Store(key, rand.Int()); ftReseed(m) }},
+}
+
+// ftBatches calls op with a batch of one key, and with one of 40 that has the key and another, in turn. That one goes through
+// the pipeline if the table is large.
+func ftBatches(op func(m *Map[int, int], keys, vals []int)) func(m *Map[int, int], key int) {
+	return func(m *Map[int, int], key int) {
+		for _, n := range []int{1, 40} {
+			keys, vals := make([]int, n), make([]int, n)
+			for i := range keys {
+				if keys[i], vals[i] = key, rand.Int(); i%2 == 1 {
+					keys[i] = ^key
+				}
+			}
+			op(m, keys, vals)
+		}
+	}
+}
+
+// ftForgotten returns those methods of a type that are not among the names.
+func ftForgotten(of reflect.Type, names []string) (forgotten []string) {
+	for i := range of.NumMethod() {
+		if name := of.Method(i).Name; !slices.Contains(names, name) {
+			forgotten = append(forgotten, name)
+		}
+	}
+	return forgotten
+}
+
+func TestFtMethodsAreAllMethods(t *testing.T) {
+	var names []string
+	for _, method := range ftMethods {
+		names = append(names, method.name)
+	}
+	require.Empty(t, ftForgotten(reflect.TypeFor[*Map[int, int]](), names))
 }
 
 // ftCallbacks is every method that calls a function. Each calls body with a key that the function is about.
@@ -144,7 +183,7 @@ func TestCallbackReentersTheMapAndHangs(t *testing.T) {
 		name string
 		list []Option
 	}{
-		{"normal", nil},
+		{"large", []Option{btLarge}}, // which matters to batches and sweeps only
 		{"constant hasher, one bucket at a time", []Option{WithHasher(ftConstantHash), withTuning(ftOneBucket)}},
 	} {
 		for _, goroutines := range []int{1, 2} {

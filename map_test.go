@@ -2,8 +2,11 @@ package hushmap
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"reflect"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -364,12 +367,14 @@ func TestNilMapPanicsLikeSyncMap(t *testing.T) {
 	calls := append(stCalls("k", "old", "new"),
 		stCall{"Range", func(m stSyncMap) (any, bool) { m.Range(func(k, v any) bool { return true }); return nil, false }},
 		stCall{"Clear", func(m stSyncMap) (any, bool) { m.Clear(); return nil, false }})
+	var names []string
 	for _, c := range calls {
 		want := stMessage(func() { c.call(oracle) })
 		require.Contains(t, want, "nil pointer dereference", c.name)
 		assert.Equal(t, want, stMessage(func() { c.call(m) }), c.name)
+		names = append(names, c.name)
 	}
-	for name, f := range map[string]func(){
+	others := map[string]func(){
 		"Len":           func() { m.Len() },
 		"All":           func() { m.All()(func(k, v any) bool { return true }) },
 		"Keys":          func() { m.Keys()(func(k any) bool { return true }) },
@@ -377,11 +382,26 @@ func TestNilMapPanicsLikeSyncMap(t *testing.T) {
 		"Compute":       func() { m.Compute(1, func(any, bool) (any, Op) { return nil, CancelOp }) },
 		"LoadOrCompute": func() { m.LoadOrCompute(1, func() (any, error) { return nil, nil }) },
 		"DeleteFunc":    func() { m.DeleteFunc(func(k, v any) bool { return true }) },
+		"LoadBatch":     func() { m.LoadBatch([]any{1}, make([]any, 1), make([]bool, 1)) },
+		"StoreBatch":    func() { m.StoreBatch([]any{1}, make([]any, 1)) },
+		"DeleteBatch":   func() { m.DeleteBatch([]any{1}) },
 		"Grow":          func() { m.Grow(1) },
 		"Compact":       func() { m.Compact() },
 		"Stats":         func() { m.Stats() },
 		"Verify":        func() { _ = m.Verify() },
-	} {
+	}
+	assert.Empty(t, ftForgotten(reflect.TypeOf(m), slices.AppendSeq(names, maps.Keys(others))))
+	var byBytes *Map[string, int]
+	key := []byte("k")
+	maps.Copy(others, map[string]func(){
+		"LoadBytes":          func() { LoadBytes(byBytes, key) },
+		"StoreBytes":         func() { StoreBytes(byBytes, key, 1) },
+		"LoadOrStoreBytes":   func() { LoadOrStoreBytes(byBytes, key, 1) },
+		"SwapBytes":          func() { SwapBytes(byBytes, key, 1) },
+		"DeleteBytes":        func() { DeleteBytes(byBytes, key) },
+		"LoadAndDeleteBytes": func() { LoadAndDeleteBytes(byBytes, key) },
+	})
+	for name, f := range others {
 		assert.Contains(t, stMessage(f), "nil pointer dereference", name)
 	}
 }
