@@ -8,7 +8,9 @@ import (
 	"os"
 	"regexp"
 	"runtime"
+	"sync"
 	"testing"
+	"weak"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -45,6 +47,27 @@ func (v tnValue) is(id int) bool {
 		v.self.self == v.self && v.box == any(v.self)
 }
 
+// tnWeak are objects by number that are kept alive by others only, as keys.
+type tnWeak []struct {
+	mu sync.Mutex
+	at weak.Pointer[mtObject] // under mu
+}
+
+// object returns the object with the given number: the same as long as somebody keeps it.
+func (w tnWeak) object(id int) *mtObject {
+	w[id].mu.Lock()
+	defer w[id].mu.Unlock()
+	o := w[id].at.Value()
+	if o == nil {
+		o = mtNewObject(id)
+		w[id].at = weak.Make(o)
+	}
+	return o
+}
+
+// is reports whether the object is what mtNewObject made.
+func (o *mtObject) is(id int) bool { return o.self == o && o.id == id && o.pad == [6]uint64{} }
+
 // Every value is visible to the collector at every step: in slots, records, arenas and batches, while tables grow,
 // shrink and are dropped. Mapped tables are looked into by readers while they are replaced and unmapped.
 func TestEveryEntryIsVisibleToTheGC(t *testing.T) {
@@ -68,6 +91,9 @@ func TestEveryEntryIsVisibleToTheGC(t *testing.T) {
 	named := New[string, tnValue](tuned) // keys in an arena, values in slots
 	records := NewBytes(tuned)
 	mapped := New[uint64, [3]uint64](tuned)
+	pointers := New[*mtObject, *mtObject](tuned) // words, the values overwritten in place
+	buffers := New[string, []byte](tuned)
+	weakly := make(tnWeak, ids) // so that pointers alone keeps its keys
 	mapped.Store(1, [3]uint64{1, 1, 1})
 	require.Equal(t, mem.CanMap, mapped.Stats().MappedBytes > 0)
 	ok := func(what string, id int, holds bool) {
@@ -84,6 +110,8 @@ func TestEveryEntryIsVisibleToTheGC(t *testing.T) {
 			named.Delete(tnName(id))
 			records.Delete(tnName(id))
 			mapped.DeleteBatch([]uint64{n, n + 1})
+			pointers.Delete(weakly.object(id))
+			buffers.Delete(tnName(id))
 		case 3:
 			named.StoreBatch([]string{tnName(id), tnName(id + 1)}, []tnValue{tnValueOf(id), tnValueOf(id + 1)})
 			wide.StoreBatch([]tnKey{tnKeyOf(id), tnKeyOf(id + 1)}, []tnValue{tnValueOf(id), tnValueOf(id + 1)})
@@ -93,6 +121,8 @@ func TestEveryEntryIsVisibleToTheGC(t *testing.T) {
 			named.Swap(tnName(id), tnValueOf(id))
 			records.Set(tnName(id), []byte(tnName(id)))
 			mapped.Store(n, [3]uint64{n, n, n})
+			pointers.Store(weakly.object(id), mtNewObject(id))
+			buffers.Store(tnName(id), []byte(tnName(id)))
 		}
 	}
 	read := func(i int) {
@@ -109,6 +139,10 @@ func TestEveryEntryIsVisibleToTheGC(t *testing.T) {
 		ok("Get", id, !loaded || string(b) == tnName(id))
 		w, loaded := mapped.Load(n)
 		ok("mapped", id, !loaded || w == [3]uint64{n, n, n})
+		p, loaded := pointers.Load(weakly.object(id))
+		ok("pointer", id, !loaded || p.is(id))
+		s, loaded := buffers.Load(tnName(id))
+		ok("slice", id, !loaded || string(s) == tnName(id))
 	}
 	sweep := func(i int) {
 		for k, v := range wide.All() {
@@ -123,11 +157,19 @@ func TestEveryEntryIsVisibleToTheGC(t *testing.T) {
 		for k, v := range mapped.All() {
 			ok("All, mapped", int(k), v == [3]uint64{k, k, k})
 		}
+		for k, v := range pointers.All() {
+			ok("All, pointers", k.id, k.is(k.id) && v.is(k.id))
+			pointers.Store(k, mtNewObject(k.id))
+		}
+		for k, v := range buffers.All() {
+			ok("All, slices", len(v), k == string(v))
+			buffers.Store(k, []byte(k))
+		}
 		for j, m := range []interface {
 			Grow(int)
 			Compact()
 			Clear()
-		}{wide, named, records, mapped} {
+		}{wide, named, records, mapped, pointers, buffers} {
 			switch (i + j) % 3 {
 			case 0:
 				m.Grow(4 * ids)
@@ -151,13 +193,13 @@ func TestEveryEntryIsVisibleToTheGC(t *testing.T) {
 		})
 	})
 	transitions := uint32(0)
-	for _, s := range []Stats{wide.Stats(), named.Stats(), records.Stats(), mapped.Stats()} {
+	for _, s := range []Stats{wide.Stats(), named.Stats(), records.Stats(), mapped.Stats(), pointers.Stats(), buffers.Stats()} {
 		transitions += s.Growths + s.Shrinks + s.Rebuilds
 	}
 	var collector runtime.MemStats
 	runtime.ReadMemStats(&collector)
-	t.Logf("counts: %d operations, %d tables replaced, %d GC cycles", 8*workers*turns, transitions, collector.NumGC)
-	for _, err := range []error{wide.Verify(), named.Verify(), records.Verify(), mapped.Verify()} {
+	t.Logf("counts: %d operations, %d tables replaced, %d GC cycles", 12*workers*turns, transitions, collector.NumGC)
+	for _, err := range []error{wide.Verify(), named.Verify(), records.Verify(), mapped.Verify(), pointers.Verify(), buffers.Verify()} {
 		assert.NoError(t, err)
 	}
 }
