@@ -2,6 +2,7 @@ package hushmap
 
 import (
 	"math"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -141,8 +142,14 @@ func TestAttackWatchMistakesCollidingKey(t *testing.T) {
 // panics, a growth beyond the address space) the deferred land closes the flight as it is: those who wait get the
 // zero value, loaded and without an error, though nothing was stored.
 func TestAttackFlightPanicWhileLanding(t *testing.T) {
-	var armed atomic.Bool
-	m := New[int, int](WithHasher(func(k int, seed uint64) uint64 {
+	var armed, boarding atomic.Bool
+	var m *Map[int, int]
+	m = New[int, int](WithHasher(func(k int, seed uint64) uint64 {
+		if m.flights.mu.TryLock() {
+			m.flights.mu.Unlock()
+		} else {
+			boarding.Store(true) // hashed by who looks for a flight to join, while a leader's function runs
+		}
 		if armed.Load() && armed.CompareAndSwap(true, false) {
 			panic("hasher")
 		}
@@ -154,6 +161,7 @@ func TestAttackFlightPanicWhileLanding(t *testing.T) {
 	go func() {
 		defer func() { leader <- recover() }()
 		m.LoadOrCompute(1, func() (int, error) {
+			boarding.Store(false) // that was the leader
 			close(running)
 			<-finish
 			armed.Store(true)
@@ -165,13 +173,19 @@ func TestAttackFlightPanicWhileLanding(t *testing.T) {
 		v      int
 		loaded bool
 		err    error
+		p      any
 	}
 	waiter := make(chan result, 1)
 	go func() {
-		v, loaded, err := m.LoadOrCompute(1, func() (int, error) { return 8, nil })
-		waiter <- result{v, loaded, err}
+		var r result
+		r.p = ftPanic(func() { r.v, r.loaded, r.err = m.LoadOrCompute(1, func() (int, error) { return 8, nil }) })
+		waiter <- r
 	}()
-	time.Sleep(50 * time.Millisecond) // now it waits
+	for !boarding.Load() {
+		runtime.Gosched()
+	}
+	m.flights.mu.Lock() // when it has the flight it hashes nothing more before that is over
+	m.flights.mu.Unlock()
 	close(finish)
 	if p := <-leader; p != "hasher" {
 		t.Fatalf("leader: %v", p)

@@ -4,7 +4,9 @@ package hushmap
 
 import (
 	"math/rand/v2"
+	"runtime"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -138,10 +140,10 @@ func TestAttackTargetsAreLockedInOrder(t *testing.T) {
 		<-asleep
 		assert.True(t, next.bucket(4).observe().locked())
 		go func() { defer close(second); next.old.evacuate(2, true) }()
-		for !next.old.bucket(2).observe().locked() {
+		for !acSomebodyWaits() { // for 4, and nobody else for anything
 			time.Sleep(time.Millisecond)
 		}
-		time.Sleep(5 * time.Millisecond) // it waits for 4
+		assert.True(t, next.old.bucket(2).observe().locked())
 		close(goOn)
 		<-first
 		<-second
@@ -149,4 +151,10 @@ func TestAttackTargetsAreLockedInOrder(t *testing.T) {
 	m.core.settle()
 	require.NoError(t, m.Verify())
 	require.Equal(t, 26, m.Len())
+}
+
+// acSomebodyWaits reports whether a goroutine is between two attempts to lock a bucket.
+func acSomebodyWaits() bool {
+	stacks := make([]byte, 1<<20)
+	return strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), "/hushmap.pause(")
 }

@@ -137,7 +137,10 @@ func TestAttackRangeBeginsWhileTheTableShrinks(t *testing.T) {
 				return true
 			})
 		}()
-		for range 1000 {
+		for m.core.passes.Load() != 1 {
+			runtime.Gosched()
+		}
+		for range 1000 { // if it does not wait for the decision it visits a key now
 			runtime.Gosched()
 		}
 		if m.core.resizeLocked(rm, rm.buckets()/4, rm.seed, rm.traits) == nil {

@@ -424,8 +424,14 @@ func TestArenaTooSmallForTheRecordsThatMove(t *testing.T) {
 // starts again. Each time it gives the promise back.
 func TestDisturbedInsertionsGiveTheirSlotBack(t *testing.T) {
 	ftWatch(t, func() {
-		m := New[int, int](WithCapacity(64*slotLimit), WithHasher(func(k int, _ uint64) uint64 { return uint64(k) << 58 }),
-			withTuning(func(tu *tuning) { tu.rawHash, tu.atOnce, tu.chunk = true, 0, 1 }))
+		const key = 64*bucketSlots + 63
+		var hashed atomic.Int32
+		m := New[int, int](WithCapacity(64*slotLimit), WithHasher(func(k int, _ uint64) uint64 {
+			if k == key {
+				hashed.Add(1)
+			}
+			return uint64(k) << 58
+		}), withTuning(func(tu *tuning) { tu.rawHash, tu.atOnce, tu.chunk = true, 0, 1 }))
 		for i := range bucketSlots {
 			m.Store(64*i+63, i) // the home of all is the last bucket
 		}
@@ -447,12 +453,11 @@ func TestDisturbedInsertionsGiveTheirSlotBack(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			m.Store(64*bucketSlots+63, bucketSlots)
+			m.Store(key, bucketSlots)
 		}()
-		for range 1000 {
+		for hashed.Load() < 20 { // a few times in each attempt, of which one has to be over
 			runtime.Gosched()
 		}
-		time.Sleep(5 * time.Millisecond) // for many attempts; one is enough
 		rm.bucket(0).release()
 		<-done
 		require.Equal(t, room-1, e.room.Load())
