@@ -65,4 +65,25 @@ func TestAttackNewTableFullBeforeOldIsEmpty(t *testing.T) {
 		t.Fatalf("hang: Len %d, slots %d, frozen %d of %d\n%s", m.Len(), rm.slotCount(),
 			rm.old.frozen.Load(), rm.old.buckets(), buf[:runtime.Stack(buf, true)])
 	}
+	stepHook.Store(nil)
+
+	if n := m.Len(); n != 24+1+2*40 {
+		t.Errorf("Len %d", n)
+	}
+	look := func(k, want uint64) {
+		if v, ok := m.Load(k); !ok || v != want {
+			t.Errorf("key %#x: %d, %v instead of %d", k, v, ok, want)
+		}
+	}
+	for i := range uint64(24) {
+		look(key(i%4, i), i)
+	}
+	look(key(0, 100), 0)
+	for i := range uint64(40) {
+		look(key(1+i%3, 1000+i), i)
+		look(key(1+i%3, 1100+i), i)
+	}
+	if err := m.Verify(); err != nil {
+		t.Error(err)
+	}
 }
