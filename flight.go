@@ -12,6 +12,7 @@ package hushmap
 import (
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/hushmap/hushmap/internal/stackmark"
@@ -41,10 +42,13 @@ type flights[K comparable, V any] struct {
 
 // loadOrCompute is Map.LoadOrCompute.
 func (r *flights[K, V]) loadOrCompute(c *core[K, V], key K, fn func() (V, error)) (value V, loaded bool, err error) {
+	if value, loaded = c.lookup(key); loaded {
+		return value, true, nil
+	}
+	if storageOf[K, V]() != inSlot { // the map will copy the bytes as well, and until then the caller's could go away
+		key = keyOf[K](strings.Clone(stringOf(&key)))
+	}
 	for {
-		if value, loaded = c.lookup(key); loaded {
-			return value, true, nil
-		}
 		f, leads, value, loaded := r.board(c, key)
 		switch {
 		case loaded:

@@ -25,6 +25,7 @@ import (
 	"runtime"
 	"unsafe"
 
+	"github.com/hushmap/hushmap/internal/arena"
 	"github.com/hushmap/hushmap/internal/hash"
 	"github.com/hushmap/hushmap/internal/mem"
 	"github.com/hushmap/hushmap/internal/prefetch"
@@ -231,6 +232,9 @@ func (t *table[K, V]) hashBy(key K) uint64 {
 	}
 	if t.hashed == hashStable {
 		return t.traits.stable.Sum(unsafe.Pointer(&key), &t.seed)
+	}
+	if t.inArena() {
+		arena.Touch(stringOf(&key)) // bytes that cannot be read must be a fault here, where nothing is locked
 	}
 	h := hash.Custom(t.traits.custom.(func(K, uint64) uint64), &key, &t.seed)
 	if t.traits.rawHash {

@@ -148,13 +148,32 @@ func (a *Arena) Add(hint uint64, key string) Ref {
 }
 
 // AddPair copies key and value into a record and returns its place. For an
-// Arena with values; otherwise like Add.
+// Arena with values; otherwise like Add. If the value cannot be read, nothing has
+// changed; the key must have been read before.
 func (a *Arena) AddPair(hint uint64, key, value string) Ref {
+	Touch(value)
 	r, b := a.reserve(hint, granulesOf(fieldSize(key)+fieldSize(value)))
 	if r != 0 {
 		putField(putField(b, key), value)
 	}
 	return r
+}
+
+// touchStep is at most the size of a page.
+const touchStep = 4096
+
+// Touch reads a byte of each page of s, so that bytes which cannot be read fault before anything is reserved or locked for
+// them. It is not to be inlined, or the reads would be found useless.
+//
+//go:noinline
+func Touch(s string) (any byte) {
+	for i := 0; i < len(s); i += touchStep {
+		any |= s[i]
+	}
+	if len(s) > 0 {
+		any |= s[len(s)-1]
+	}
+	return any
 }
 
 // TryAdd is Add for a short key that fits into the chunk at hand. Otherwise it
@@ -169,6 +188,7 @@ func (a *Arena) TryAdd(hint uint64, key string) Ref {
 
 // TryAddPair is AddPair as TryAdd is Add.
 func (a *Arena) TryAddPair(hint uint64, key, value string) Ref {
+	Touch(value)
 	r, b := a.reserveShort(hint, granulesOf(fieldSize(key)+fieldSize(value)))
 	if r != 0 {
 		putField(putField(b, key), value)

@@ -97,7 +97,8 @@ func (a *Arena) forget(s *shard, g uint64) {
 // all are going to be copied: Add finds this Arena full if it would take that
 // away, and Copy only if there is not enough to begin with. Nothing can be added
 // to from any more. Expect is called before the first Copy, and Settle after the
-// last; or Stay instead, if nothing is copied after all.
+// last; or Stay instead, if nothing is copied after all: from may have got records
+// since it was found Movable, and only from now on that stays so.
 func (a *Arena) Expect(from *Arena) {
 	from.leave(true)
 	a.lock()
@@ -178,7 +179,7 @@ func (a *Arena) setTight(tight bool) {
 // living records. It may not be if these are both many and large.
 func (a *Arena) Movable() bool {
 	_, need := a.need()
-	return need+expectSpare < maxIndices
+	return need+expectSpare < uint64(a.limit)
 }
 
 // need returns how many indices copies of all living records need at most, but
