@@ -48,7 +48,11 @@ func (m *Map[K, V]) LoadBatch(keys []K, vals []V, found []bool) int {
 	n := 0
 	c := &m.core
 	pipe(c, keys, func(i int, rm *readMap[K, V], k nearKey[K, V]) {
-		v, ok := rm.loadNear(keys[i], k)
+		var v V
+		ok := false
+		if rm == c.read.Load() { // or an earlier key may have been looked up in a newer map, after a Clear
+			v, ok = rm.loadNear(keys[i], k)
+		}
 		if !ok {
 			v, ok = c.lookup(keys[i])
 		}
@@ -130,10 +134,12 @@ func (g *group[K, V]) header(c *core[K, V], keys []K, from int) {
 	g.rm, g.keys = nil, keys[min(from, len(keys)):min(from+batchGroup, len(keys))]
 	if rm == nil || !rm.far || rm.old != nil {
 		g.forget()
+		runtime.KeepAlive(before)
 		return
 	}
 	if rm != before {
 		g.forget()
+		runtime.KeepAlive(before)
 	}
 	if rm.traits.mayPanic || rm.hashed == hashCustom {
 		defer func() {

@@ -84,6 +84,8 @@ type core[K comparable, V any] struct {
 
 	growths, shrinks, rebuilds atomic.Uint32 // added to under mu, loaded by anyone
 
+	verifying sync.Mutex // of Verify, which holds all buckets' locks for long
+
 	passes   atomic.Int32 // sweeps under way over keys that may be NaN; tables do not shrink meanwhile
 	deciding atomic.Bool  // one is about to shrink, or to get another seed; stored under mu
 }
@@ -476,7 +478,7 @@ func (c *core[K, V]) replace(rm *readMap[K, V], n uint64, freshArena, duringPass
 }
 
 // resizeLocked publishes a read map that grows into a new table; the caller holds mu. It returns nil if rm is stale
-// or growing already, or if its entries do not fit. tr are the traits of rm's table, or those of a table with a new
+// or growing already, or if its entries do not fit, or their records the new arena. tr are the traits of rm's table, or those of a table with a new
 // arena. To make a table may take long, so nobody has to wait for anything before there is one (I10).
 func (c *core[K, V]) resizeLocked(rm *readMap[K, V], n uint64, seed hash.Seed, tr *traits) *readMap[K, V] {
 	if c.read.Load() != rm || rm.old != nil {
@@ -496,7 +498,7 @@ func (c *core[K, V]) resizeLocked(rm *readMap[K, V], n uint64, seed hash.Seed, t
 	if tr.arena != from {
 		tr.arena.Expect(from)
 	}
-	if !old.grows() && !c.seal(rm, old) {
+	if tr.arena != from && !from.Movable() || !old.grows() && !c.seal(rm, old) {
 		if tr.arena != from {
 			from.Stay()
 		}
@@ -641,10 +643,19 @@ func (c *core[K, V]) compact() {
 
 // len is Map.Len.
 func (c *core[K, V]) len() int {
-	if rm := c.read.Load(); rm != nil {
-		return rm.length.Len()
+	for rm := c.read.Load(); rm != nil; rm = c.read.Load() {
+		if n, current := c.lenOf(rm); current {
+			return n
+		}
 	}
 	return 0
+}
+
+// lenOf returns what rm's counter says, and whether rm was current until then. If it was not, deletions may count in a newer
+// counter already, while insertions by writers who are late still count in rm's: it may say more than there ever was.
+func (c *core[K, V]) lenOf(rm *readMap[K, V]) (n int, current bool) {
+	n = rm.length.Len()
+	return n, c.read.Load() == rm
 }
 
 // clear drops all tables (see the top of this file).

@@ -35,10 +35,12 @@ var (
 // inconsistent or panics.
 //
 // Complexity: O(slots), and several hashes per entry.
-// Blocking: locks every bucket until it returns. Writes wait, and Range may; other reads do not.
+// Blocking: locks every bucket until it returns. Writes and other Verifies wait, and Range may; other reads do not.
 func (m *Map[K, V]) Verify() error { return m.core.verify() }
 
 func (c *core[K, V]) verify() error {
+	c.verifying.Lock()
+	defer c.verifying.Unlock()
 	for n := 0; ; n++ {
 		rm := c.read.Load()
 		if rm == nil {

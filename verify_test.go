@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -694,4 +695,35 @@ func TestVerifyNamesEveryTable(t *testing.T) {
 	slices.Sort(lines)
 	assert.Contains(t, lines[0], "bucket 2:")
 	assert.Contains(t, lines[1], "bucket 5:")
+}
+
+// Verify holds all locks for as long as it looks, and another one that comes meanwhile waits for that, however long it takes.
+func TestTwoVerifiesAtOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("slow: waits for longer than Verify waits for a lock")
+	}
+	t.Parallel()
+	var slow atomic.Bool
+	looking, goOn := make(chan struct{}), make(chan struct{})
+	m := New[int, int](WithHasher(func(k int, _ uint64) uint64 {
+		if slow.CompareAndSwap(true, false) {
+			close(looking)
+			<-goOn
+		}
+		return uint64(k)
+	}))
+	m.Store(1, 1)
+	slow.Store(true)
+	results := make(chan error, 2)
+	go func() { results <- m.Verify() }()
+	<-looking
+	go func() { results <- m.Verify() }()
+	select {
+	case err := <-results:
+		t.Error("did not wait: ", err)
+	case <-time.After(verifyPatience + time.Second):
+	}
+	close(goOn)
+	require.NoError(t, <-results)
+	require.NoError(t, <-results)
 }
