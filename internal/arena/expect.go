@@ -179,7 +179,7 @@ func (a *Arena) setTight(tight bool) {
 // living records. It may not be if these are both many and large.
 func (a *Arena) Movable() bool {
 	_, need := a.need()
-	return need+expectSpare < uint64(a.limit)
+	return need+expectSpare < maxIndices
 }
 
 // need returns how many indices copies of all living records need at most, but
