@@ -226,9 +226,8 @@ func TestByteKeysStayOnTheStack(t *testing.T) {
 }
 
 // The collector may stop a goroutine between any two instructions. Bytes that are borrowed just then, and that nothing
-// else leads to, must be seen by it. Under -race and -d=checkptr,
-// which add calls, the collector itself would report a pointer to what it has freed; -gcflags=-d=checkptr adds them to what is
-// inlined into this package from others, too, which do without.
+// else leads to, must be seen by it. Under -race and -d=checkptr, which add calls, the collector itself would report a
+// pointer to what it has freed. -gcflags=-d=checkptr adds them to this package only, and to what is inlined into it.
 func TestBorrowedBytesAreSeenByTheCollector(t *testing.T) {
 	const goroutines, cycles = 2, 20
 	var stop atomic.Bool
