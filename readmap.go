@@ -438,7 +438,7 @@ func (c *core[K, V]) endPass() {
 }
 
 // resize starts to move the entries of rm into a new table of n buckets, and to a new arena if much of theirs is dead.
-// It reports false if another transition is under way, rm is stale, or its entries do not fit.
+// It reports false if another transition is under way, rm is stale, or its entries or their records do not fit.
 func (c *core[K, V]) resize(rm *readMap[K, V], n uint64) bool {
 	return c.resizeAnd(rm, n, c.wasteful(rm, n))
 }

@@ -47,11 +47,13 @@ func (m *Map[K, V]) Stats() Stats { return m.core.stats() }
 
 func (c *core[K, V]) stats() Stats {
 	s := Stats{Growths: c.growths.Load(), Shrinks: c.shrinks.Load(), Rebuilds: c.rebuilds.Load()}
-	rm := c.read.Load()
-	if rm == nil {
-		return s
+	var rm *readMap[K, V]
+	for current := false; !current; {
+		if rm = c.read.Load(); rm == nil {
+			return s
+		}
+		s.Entries, current = c.lenOf(rm)
 	}
-	s.Entries = rm.length.Len()
 	s.Buckets = int(rm.buckets())
 	s.B = 64 - int(rm.shift)
 	s.LoadFactor = float64(s.Entries) / float64(rm.slotCount())

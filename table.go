@@ -234,7 +234,7 @@ func (t *table[K, V]) hashBy(key K) uint64 {
 		return t.traits.stable.Sum(unsafe.Pointer(&key), &t.seed)
 	}
 	if t.inArena() {
-		arena.Touch(stringOf(&key)) // bytes that cannot be read must be a fault here, where nothing is locked
+		arena.Touch(stringOf(&key)) // a caller's bytes that cannot be read must be a fault here, before anything is locked
 	}
 	h := hash.Custom(t.traits.custom.(func(K, uint64) uint64), &key, &t.seed)
 	if t.traits.rawHash {

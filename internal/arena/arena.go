@@ -149,7 +149,7 @@ func (a *Arena) Add(hint uint64, key string) Ref {
 
 // AddPair copies key and value into a record and returns its place. For an
 // Arena with values; otherwise like Add. If the value cannot be read, nothing has
-// changed; the key must have been read before.
+// changed; the key was read when it was hashed.
 func (a *Arena) AddPair(hint uint64, key, value string) Ref {
 	Touch(value)
 	r, b := a.reserve(hint, granulesOf(fieldSize(key)+fieldSize(value)))
@@ -162,8 +162,9 @@ func (a *Arena) AddPair(hint uint64, key, value string) Ref {
 // touchStep is at most the size of a page.
 const touchStep = 4096
 
-// Touch reads a byte of each page of s, so that bytes which cannot be read fault before anything is reserved or locked for
-// them. It is not to be inlined, or the reads would be found useless.
+// Touch reads a byte of each page of s, so that bytes which cannot be read fault
+// here, before anything is reserved for them. It is not to be inlined, or the
+// reads would be found useless.
 //
 //go:noinline
 func Touch(s string) (any byte) {
@@ -188,8 +189,12 @@ func (a *Arena) TryAdd(hint uint64, key string) Ref {
 
 // TryAddPair is AddPair as TryAdd is Add.
 func (a *Arena) TryAddPair(hint uint64, key, value string) Ref {
+	g := granulesOf(fieldSize(key) + fieldSize(value))
+	if g > smallGranules {
+		return 0
+	}
 	Touch(value)
-	r, b := a.reserveShort(hint, granulesOf(fieldSize(key)+fieldSize(value)))
+	r, b := a.reserveShort(hint, g)
 	if r != 0 {
 		putField(putField(b, key), value)
 	}

@@ -98,7 +98,8 @@ func (a *Arena) forget(s *shard, g uint64) {
 // away, and Copy only if there is not enough to begin with. Nothing can be added
 // to from any more. Expect is called before the first Copy, and Settle after the
 // last; or Stay instead, if nothing is copied after all: from may have got records
-// since it was found Movable, and only from now on that stays so.
+// since it was found Movable, and only from now on that stays so. (Who has just
+// reserved a record and not counted it yet is covered by expectSpare.)
 func (a *Arena) Expect(from *Arena) {
 	from.leave(true)
 	a.lock()

@@ -117,22 +117,25 @@ func Custom[K comparable](f func(key K, seed uint64) uint64, k *K, s *Seed) uint
 // map, since what is stored has escaped to the heap by being stored. Whatever its
 // hash, it is not found.
 //
-// The address is an integer between two instructions, without a call between
-// them, so the stack cannot move meanwhile; and if the goroutine is stopped
-// there, the collector takes any number in its registers and in this frame for
-// an address. Builds with checkptr (-race, -msan, -asan) put calls before
-// conversions of an unsafe.Pointer and of a uintptr, but not before unsafe.Add.
-// That matters where this is inlined into a package that has checkptr when this
-// one has not, as -gcflags=-d=checkptr makes it: there the directives are void.
+// The integer u lives for two instructions, without a call between them, so
+// the stack cannot move while it holds the address; and if the goroutine is
+// stopped there, the collector takes any number in its registers and in this
+// frame for an address. Builds with checkptr (-race, -msan, -asan) would put a
+// call there, hence the directives. It must not be inlined: the compiler may keep
+// an integer for the pointer that was made from it, across the caller's calls,
+// where the collector and whoever moves the stack do not know it for an address;
+// and the directives mean nothing in a caller's package.
 //
 // With -asan the compiler moves every variable to the heap whose address becomes
 // an unsafe.Pointer. Callers must have none of these directives, so that it knows
 // what p was made from: an address of the stack that it did not know of would be
 // left behind in the heap when the stack moves.
 //
+//go:noinline
 //go:nosplit
 //go:nocheckptr
 //go:norace
 func NoEscape(p unsafe.Pointer) unsafe.Pointer {
-	return unsafe.Add(unsafe.Pointer(nil), uintptr(p))
+	u := uintptr(p)
+	return *(*unsafe.Pointer)(unsafe.Pointer(&u))
 }

@@ -133,7 +133,7 @@ func (b *Block) advised(spread bool) {
 }
 
 // keepSmall lets all of b be in small pages, also where the system gives every program huge ones
-// (transparent_hugepage/enabled says always). Kernels without huge pages refuse, which does no harm.
+// (transparent_hugepage/enabled says always). That the kernel refuses does no harm.
 func (b *Block) keepSmall() {
 	_ = osAdvise(region{b.base, b.mapped}, unix.MADV_NOHUGEPAGE)
 }

@@ -78,7 +78,7 @@ type Kind uint8
 
 const (
 	Heap    Kind = iota // the Go heap
-	Plain               // anonymous mapping, pages as the system gives them
+	Plain               // anonymous mapping, pages as the system gives them, or small ones if Policy.Huge is not set
 	Advised             // mapping aligned to huge pages, MADV_HUGEPAGE
 	HugeTLB             // mapping of reserved huge pages, MAP_HUGETLB
 	kinds
