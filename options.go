@@ -106,7 +106,8 @@ func WithoutShrink() Option {
 // WithHugePages says whether large tables of pointer-free slots ask the operating system for huge pages. Such tables,
 // from 2 MiB on, lie outside the Go heap. With HugePagesAuto they get what can be had first: reserved huge pages; pages
 // that the system is advised to make huge; plain pages; the Go heap. With HugePagesOff they get small pages,
-// also where the system is set up to give programs huge ones unasked, or the heap. Only Linux has the first two, and WebAssembly lacks the third. Stats.Memory says what a table got.
+// also where the system is set up to give programs huge ones unasked, or the heap. Only Linux has the first two, and
+// WebAssembly lacks the third. Stats.Memory says what a table got.
 // Slots are free of pointers if K and V are, where a key of kind string counts as free.
 //
 // A table that was replaced is unmapped when a garbage collection has found no reader in it. Mapping starts collections

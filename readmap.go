@@ -478,8 +478,9 @@ func (c *core[K, V]) replace(rm *readMap[K, V], n uint64, freshArena, duringPass
 }
 
 // resizeLocked publishes a read map that grows into a new table; the caller holds mu. It returns nil if rm is stale
-// or growing already, or if its entries do not fit, or their records the new arena. tr are the traits of rm's table, or those of a table with a new
-// arena. To make a table may take long, so nobody has to wait for anything before there is one (I10).
+// or growing already, or if its entries do not fit, or their records the new arena: some may have come until nothing could
+// be added to the old one any more. tr are the traits of rm's table, or those of a table with a new arena. To make a table
+// may take long, so nobody has to wait for anything before there is one (I10).
 func (c *core[K, V]) resizeLocked(rm *readMap[K, V], n uint64, seed hash.Seed, tr *traits) *readMap[K, V] {
 	if c.read.Load() != rm || rm.old != nil {
 		return nil

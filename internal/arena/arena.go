@@ -167,14 +167,14 @@ const touchStep = 4096
 // reads would be found useless.
 //
 //go:noinline
-func Touch(s string) (any byte) {
+func Touch(s string) (seen byte) {
 	for i := 0; i < len(s); i += touchStep {
-		any |= s[i]
+		seen |= s[i]
 	}
 	if len(s) > 0 {
-		any |= s[len(s)-1]
+		seen |= s[len(s)-1]
 	}
-	return any
+	return seen
 }
 
 // TryAdd is Add for a short key that fits into the chunk at hand. Otherwise it
