@@ -184,7 +184,9 @@ func TestAttackFlightPanicWhileLanding(t *testing.T) {
 	for !boarding.Load() {
 		runtime.Gosched()
 	}
-	m.flights.mu.Lock() // when it has the flight it hashes nothing more before that is over
+	for !m.flights.mu.TryLock() { // when it has the flight it hashes nothing more before that is over
+		runtime.Gosched()
+	}
 	m.flights.mu.Unlock()
 	close(finish)
 	if p := <-leader; p != "hasher" {

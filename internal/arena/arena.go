@@ -55,6 +55,7 @@
 package arena
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -163,18 +164,16 @@ func (a *Arena) AddPair(hint uint64, key, value string) Ref {
 const touchStep = 4096
 
 // Touch reads a byte of each page of s, so that bytes which cannot be read fault
-// here, before anything is reserved for them. It is not to be inlined, or the
-// reads would be found useless.
-//
-//go:noinline
-func Touch(s string) (seen byte) {
+// here, before anything is reserved for them.
+func Touch(s string) {
+	var seen byte
 	for i := 0; i < len(s); i += touchStep {
 		seen |= s[i]
 	}
 	if len(s) > 0 {
 		seen |= s[len(s)-1]
 	}
-	return seen
+	runtime.KeepAlive(seen) // or the reads would be found useless
 }
 
 // TryAdd is Add for a short key that fits into the chunk at hand. Otherwise it
