@@ -28,8 +28,7 @@
 // A mutant is the engine with one invariant of docs/design.md broken. It is built with stalls between the steps of the
 // protocol, with growth bucket by bucket and with arenas that are rebuilt after a few dead strings. One of the checks that
 // the mutant names must catch it, as anything else may have another reason, and the same build of the engine as it is must
-// pass. The maps of fakes_test.go do the same for the
-// checks: each has one bug, which a check of a given name must find.
+// pass. The maps of fakes_test.go do the same for the checks: each has one bug, which a check of a given name must find.
 //
 // # The parts, in the order in which they build on each other
 //
