@@ -3,7 +3,6 @@ package hushmap
 import (
 	"fmt"
 	"runtime"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -49,82 +48,6 @@ var (
 )
 
 const mtAllocKeys = 500
-
-// No operation on a map that need not grow allocates, whatever K and V. Where keys are copied, new ones need a chunk now
-// and then; see TestNewStringKeysAllocateOnlyChunks.
-func TestOperationsAllocateNothing(t *testing.T) {
-	mtTestAllocs(t, func(i int) uint64 { return uint64(i) }, func(i int) uint64 { return uint64(i) })
-	mtTestAllocs(t, func(i int) string { return fmt.Sprint("key ", i) }, func(i int) string { return fmt.Sprint(i) })
-	mtTestAllocs(t, func(i int) any { return i }, func(i int) any { return fmt.Sprint(i) })
-	mtTestAllocs(t, func(i int) mtTriple { return mtTriple{uint64(i), fmt.Sprint(i)} }, func(i int) mtPair { return mtPair{1, uint64(i)} })
-	mtTestAllocs(t, func(i int) float64 { return float64(i) / 3 }, func(i int) int { return i })
-	mtTestAllocs(t, func(i int) *int { return &i }, func(i int) *int { return &i })
-	mtTestAllocs(t, func(i int) mtPadded { return mtPadded{uint8(i), uint64(i), 3} }, func(i int) struct{} { return struct{}{} })
-	mtTestAllocs(t, func(i int) [2]uint64 { return [2]uint64{1, uint64(i)} }, func(i int) [3]uint64 { return [3]uint64{uint64(i)} })
-}
-
-// mtTestAllocs measures every operation on prepared keys and values.
-func mtTestAllocs[K, V comparable](t *testing.T, key func(int) K, value func(int) V, opts ...Option) {
-	t.Run(fmt.Sprintf("%T,%T", key(0), value(0)), func(t *testing.T) {
-		var keys [2 * mtAllocKeys]K // the second half is not stored by fill
-		var values [2 * mtAllocKeys]V
-		for i := range keys {
-			keys[i], values[i] = key(i), value(i)
-		}
-		stored := keys[:mtAllocKeys]
-		var m *Map[K, V]
-		var chunks int
-		fill := func() {
-			m = New[K, V](append(opts, WithCapacity(len(keys)))...)
-			for i, k := range stored {
-				m.Store(k, values[i])
-			}
-			chunks = mtChunks(&m.core)
-		}
-		var update, remove, cancel func(V, bool) (V, Op) // what they return does not depend on variables outside
-		update = func(old V, _ bool) (V, Op) { return old, UpdateOp }
-		remove = func(old V, _ bool) (V, Op) { return old, DeleteOp }
-		cancel = func(old V, _ bool) (V, Op) { return old, CancelOp }
-		for _, c := range []struct {
-			name string
-			op   func(i int, k K)
-		}{
-			{"Load hit", func(_ int, k K) { _, mtSinkBool = m.Load(k) }},
-			{"Load miss", func(i int, _ K) { _, mtSinkBool = m.Load(keys[mtAllocKeys+i]) }},
-			{"Store of an existing key", func(i int, k K) { m.Store(k, values[mtAllocKeys+i]) }},
-			{"Store of a new key", func(i int, _ K) { m.Store(keys[mtAllocKeys+i], values[i]) }},
-			{"LoadOrStore hit", func(i int, k K) { _, mtSinkBool = m.LoadOrStore(k, values[i]) }},
-			{"LoadOrStore of a new key", func(i int, _ K) { _, mtSinkBool = m.LoadOrStore(keys[mtAllocKeys+i], values[i]) }},
-			{"Swap", func(i int, k K) { _, mtSinkBool = m.Swap(k, values[mtAllocKeys+i]) }},
-			{"Delete", func(_ int, k K) { m.Delete(k) }},
-			{"Delete and Store", func(i int, k K) { m.Delete(k); m.Store(k, values[i]) }},
-			{"LoadAndDelete", func(_ int, k K) { _, mtSinkBool = m.LoadAndDelete(k) }},
-			{"CompareAndSwap", func(i int, k K) { mtSinkBool = m.CompareAndSwap(k, values[i], values[mtAllocKeys+i]) }},
-			{"CompareAndSwap in vain", func(i int, k K) { mtSinkBool = m.CompareAndSwap(k, values[mtAllocKeys+i], values[i]) }},
-			{"CompareAndDelete", func(i int, k K) { mtSinkBool = m.CompareAndDelete(k, values[i]) }},
-			{"Compute update", func(_ int, k K) { _, mtSinkBool = m.Compute(k, update) }},
-			{"Compute update of a new key", func(i int, _ K) { _, mtSinkBool = m.Compute(keys[mtAllocKeys+i], update) }},
-			{"Compute delete", func(_ int, k K) { _, mtSinkBool = m.Compute(k, remove) }},
-			{"Compute cancel", func(_ int, k K) { _, mtSinkBool = m.Compute(k, cancel) }},
-			{"LoadOrCompute hit", func(_ int, k K) { _, mtSinkBool, _ = m.LoadOrCompute(k, nil) }},
-			{"Len", func(int, K) { mtSinkInt = m.Len() }},
-		} {
-			allocs := mtAllocs(fill, func() {
-				for i, k := range stored {
-					c.op(i, k)
-				}
-			})
-			if strings.Contains(c.name, "new key") || c.name == "Delete and Store" {
-				chunks = mtChunks(&m.core) - chunks
-				require.LessOrEqual(t, chunks, 16, "chunks for %d keys as many bytes as there are already", mtAllocKeys)
-				assert.LessOrEqual(t, allocs, uint64(mtObjectsPerChunk*chunks), "objects allocated by %d times %s", mtAllocKeys, c.name)
-				continue
-			}
-			assert.Zero(t, allocs, "objects allocated by %d times %s", mtAllocKeys, c.name)
-		}
-		require.Zero(t, m.Stats().Growths, "a growth would have explained allocations")
-	})
-}
 
 // mtObjectsPerChunk is what a chunk may come with: its bytes, and longer lists of the chunks and of their sizes.
 const mtObjectsPerChunk = 3
@@ -177,19 +100,6 @@ func TestNewStringKeysAllocateOnlyChunks(t *testing.T) {
 	})
 	assert.LessOrEqual(t, objects, uint64(10), "the keys are there")
 	require.Equal(t, chunks, mtChunks(&m.core))
-}
-
-// Keys hashed by the other hashers allocate nothing either.
-func TestOperationsAllocateNothingWithOptions(t *testing.T) {
-	str := func(i int) string { return fmt.Sprint("key ", i) }
-	boxed := func(i int) any { return i }
-	triple := func(i int) mtTriple { return mtTriple{uint64(i), fmt.Sprint(i)} }
-	pair := func(i int) mtPair { return mtPair{1, uint64(i)} }
-	mtTestAllocs(t, str, str, WithStableHash())
-	mtTestAllocs(t, boxed, boxed, WithStableHash())
-	mtTestAllocs(t, triple, pair, WithStableHash())
-	mtTestAllocs(t, str, str, WithHasher(mtHashString))
-	mtTestAllocs(t, boxed, boxed, WithHasher(func(k any, seed uint64) uint64 { return uint64(k.(int)) ^ seed }))
 }
 
 func mtHashString(k string, seed uint64) uint64 {

@@ -32,6 +32,7 @@ func attackWithin(t *testing.T, d time.Duration, fn func()) (panicked any) {
 // watched attempt counts as one, and a slow function on a key that others write is blamed after eight conflicts,
 // although it never touches its key. Here the writer stops after four seconds, so Compute could succeed.
 func TestAttackComputeBlamedForOthersWrites(t *testing.T) {
+	t.Parallel() // it mostly waits
 	var m Map[int, int]
 	m.Store(1, 0)
 	var runs, stop atomic.Int32

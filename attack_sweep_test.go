@@ -121,7 +121,7 @@ func asAttack[K, V comparable](t *testing.T, name string, key func(int) K, value
 		{"asked for ahead", []Option{withTuning(func(tu *tuning) { tu.farFrom = 1 })}},
 	} {
 		t.Run(name+", "+c.name, func(t *testing.T) {
-			for range ftN(240) {
+			for range ftN(120) {
 				var visits [asKeys]int
 				a := asNew(key, value, c.options...)
 				a.m.Range(func(k K, v V) bool { a.visit(t, &visits, k, v); return true })

@@ -47,8 +47,8 @@ func TestAttackFreeSlotMatches(t *testing.T) {
 	})
 	t.Run("default options", func(t *testing.T) {
 		var m Map[uint64, uint64]
-		const n = 400000
-		for k := range uint64(n) {
+		n := uint64(ftN(400_000))
+		for k := range n {
 			m.Store(k, k)
 		}
 		for k := uint64(1); k < n; k += 2 {

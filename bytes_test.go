@@ -1,12 +1,10 @@
 package hushmap
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -910,64 +908,6 @@ func TestBytesClearAgainstWriters(t *testing.T) {
 	m.Clear()
 	require.Zero(t, m.Len())
 	require.NoError(t, m.Verify())
-}
-
-// Reads allocate nothing if dst has room; a write allocates nothing but chunks.
-func TestBytesAllocateOnlyChunks(t *testing.T) {
-	const n = 20_000
-	keys := make([]string, 2*n)
-	for i := range keys {
-		keys[i] = fmt.Sprintf("key %08d", i)
-	}
-	asBytes, key := []byte("key 00000007"), make([]byte, 0, 64)
-	value, dst := bytes.Repeat([]byte("v"), 50), make([]byte, 0, 64)
-	for name, opts := range map[string][]Option{"default": nil, "stable": {WithStableHash()}, "hasher": {WithHasher(mtHashString)}} {
-		m := NewBytes(append(opts, WithCapacity(2*n))...)
-		for _, k := range keys[:n] {
-			m.Set(k, value)
-		}
-		for what, op := range map[string]func(i int){
-			"Get":               func(i int) { _, mtSinkBool = m.Get(dst, keys[i]) },
-			"Get absent":        func(i int) { _, mtSinkBool = m.Get(dst, keys[n+i]) },
-			"GetB":              func(int) { _, mtSinkBool = m.GetB(dst, asBytes) },
-			"Has":               func(i int) { mtSinkBool = m.Has(keys[i]) },
-			"HasB":              func(int) { mtSinkBool = m.HasB(asBytes) },
-			"LoadOrStore":       func(i int) { _, mtSinkBool = m.LoadOrStore(dst, keys[i], value) },
-			"LoadOrStoreB":      func(int) { _, mtSinkBool = m.LoadOrStoreB(dst, asBytes, value) },
-			"Delete absent":     func(i int) { mtSinkBool = m.Delete(keys[n+i]) },
-			"CompareAndSwap no": func(i int) { mtSinkBool = m.CompareAndSwap(keys[i], dst, value) },
-		} {
-			assert.Zero(t, mtAllocs(func() {}, func() {
-				for i := range 1000 {
-					op(i)
-				}
-			}), "%s, %s: objects for 1000 calls", name, what)
-		}
-		// A record is 1 byte and a key of 12, 1 byte and a value of 50: 64 bytes. What was overwritten is left behind
-		// by a rebuild, which copies the living half and makes a table.
-		require.Zero(t, m.Stats().Rebuilds)
-		before := mtChunks(&m.core)
-		objects, allocated := mtAllocated(func() {
-			for _, k := range keys[n:] {
-				m.SetB(append(key[:0], k...), value)
-			}
-		})
-		assert.LessOrEqual(t, objects, uint64(mtObjectsPerChunk*(mtChunks(&m.core)-before)+10), "%s: Set of new keys", name)
-		assert.Less(t, allocated, uint64(n*64*5/4+512<<10), "%s: Set of new keys", name)
-		objects, _ = mtAllocated(func() {
-			for _, k := range keys {
-				m.Set(k, value)
-			}
-		})
-		assert.Less(t, objects, uint64(n/50), "%s: overwriting %d values", name, 2*n)
-		objects, _ = mtAllocated(func() {
-			for _, k := range keys {
-				mtSinkBool = m.Delete(k)
-			}
-		})
-		assert.Less(t, objects, uint64(n/25), "%s: deleting %d keys, which shrinks the table", name, 2*n)
-		runtime.KeepAlive(m)
-	}
 }
 
 // Stats and Verify look at what is there: the bytes of keys and values, dead ones, and damage.

@@ -66,7 +66,8 @@ var chSizes = []struct {
 
 // chTurns is how often a key is replaced in a map of n: fifty times each, and fewer where that takes long.
 func chTurns(n int) int {
-	if n > 20_000 || n > 1000 && (raceEnabled || invariants || testing.Short()) {
+	const thorough = wordSize == 8 && !wordAtomic && !raceEnabled && !invariants
+	if n > 20_000 || n > 1000 && (!thorough || testing.Short()) {
 		return 5 * n
 	}
 	return 50 * n

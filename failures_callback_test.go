@@ -325,6 +325,7 @@ func TestCallbackReentersComputeInsideAComputeThatIsWatched(t *testing.T) {
 
 // The same row: a function that others disturb may change other keys as often as it likes, whatever their hash.
 func TestCallbackReentersComputeThatChangesOtherKeys(t *testing.T) {
+	t.Parallel() // it mostly waits
 	ftEach(t, func(t *testing.T, c ftConfig) {
 		ftWatch(t, func() {
 			m := ftNew[int](t, c)

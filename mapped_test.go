@@ -126,6 +126,9 @@ func TestEachMemoryKind(t *testing.T) {
 		{"huge pages off, of themselves", HugePagesOff, nil, mem.Plain},
 		{"heap", HugePagesAuto, []mem.Kind{mem.HugeTLB, mem.Advised, mem.Plain}, mem.Heap},
 	} {
+		if raceEnabled && c.name != "plain" {
+			continue // one goroutine: no races to find
+		}
 		t.Run(c.name, func(t *testing.T) {
 			tnNeedMapping(t)
 			defer mem.ForceFallback(c.without...)()

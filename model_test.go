@@ -456,7 +456,7 @@ func stStream(seed uint64, config, n int) []byte {
 func TestModel(t *testing.T) {
 	streams, length := uint64(3), 1500
 	if testing.Short() || raceEnabled {
-		streams, length = 1, 400
+		streams, length = 1, 200
 	}
 	for name, model := range stModels {
 		for c, config := range stConfigs {

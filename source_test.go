@@ -1,3 +1,7 @@
+//go:build !race && !hushmap_atomic && !hushmap_invariants
+
+// This file looks at the sources and documents of all builds, so one of the builds has it.
+
 package hushmap
 
 import (
@@ -5,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"go/ast"
+	"go/build/constraint"
 	"go/importer"
 	"go/parser"
 	"go/token"
@@ -17,6 +22,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -72,9 +78,20 @@ type mtSource struct {
 	pkg   *types.Package
 }
 
-// mtLoad type-checks the root package under the given build tags.
+// mtLoaded are the results of mtLoad, by tags.
+var mtLoaded = struct {
+	sync.Mutex
+	builds map[string]*mtSource
+}{builds: make(map[string]*mtSource)}
+
+// mtLoad type-checks the root package under the given build tags, once.
 func mtLoad(t *testing.T, tags string) *mtSource {
 	t.Helper()
+	mtLoaded.Lock()
+	defer mtLoaded.Unlock()
+	if s := mtLoaded.builds[tags]; s != nil {
+		return s
+	}
 	out, err := mtGo(t, "list", "-tags="+tags, "-deps", "-export", "-json=ImportPath,Export,GoFiles", ".")
 	require.NoError(t, err, out)
 	exports := make(map[string]string)
@@ -113,6 +130,7 @@ func mtLoad(t *testing.T, tags string) *mtSource {
 	}
 	s.pkg, err = config.Check(mtModule, s.fset, files, &s.info)
 	require.NoError(t, err)
+	mtLoaded.builds[tags] = s
 	return s
 }
 
@@ -386,9 +404,15 @@ func TestDocsCommandsRunTheirTests(t *testing.T) {
 func docRuns(t *testing.T, command, file, name string) bool {
 	src, err := os.ReadFile(file)
 	require.NoError(t, err)
-	tagged := regexp.MustCompile(`(?m)^//go:build .*\bhushmap_invariants`).Match(src)
-	if tagged && !strings.Contains(command, "hushmap_invariants") {
-		return false
+	if line := regexp.MustCompile(`(?m)^//go:build .*$`).Find(src); line != nil {
+		build, err := constraint.Parse(string(line))
+		require.NoError(t, err, file)
+		if !build.Eval(func(tag string) bool {
+			ours := tag == "race" || strings.HasPrefix(tag, "hushmap_") // as opposed to systems and processors
+			return !ours || strings.Contains(command, tag)
+		}) {
+			return false
+		}
 	}
 	dir := filepath.ToSlash(filepath.Dir(file))
 	in, ofVerify := strings.CutPrefix(dir, "verify")

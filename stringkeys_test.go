@@ -229,7 +229,7 @@ func TestByteKeysStayOnTheStack(t *testing.T) {
 // else leads to, must be seen by it. Under -race and -d=checkptr, which add calls, the collector itself would report a
 // pointer to what it has freed. -gcflags=-d=checkptr adds them to this package only, and to what is inlined into it.
 func TestBorrowedBytesAreSeenByTheCollector(t *testing.T) {
-	const goroutines, cycles = 2, 20
+	const goroutines, cycles = 2, 8
 	var stop atomic.Bool
 	died := make(chan int, goroutines)
 	for range goroutines {

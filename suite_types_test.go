@@ -1,16 +1,21 @@
-//go:build !race
+//go:build !race && !hushmap_invariants
 
-// This file runs the suite over many types. It is left out of race builds: the suite uses one goroutine, and each type
-// costs the compiler more than a second. The word-atomic store path meets the same types under its own build tag.
+// This file runs the suite over many types. Each costs the compiler more than a second, so it is left out where types
+// make no difference: the suite uses one goroutine, in which there are no races to find, and hooks and invariants are the
+// same for all types. The word-atomic store path meets the same types under its own build tag.
 
 package hushmap
 
 import (
 	"fmt"
 	"math"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // The suite over key types and value types, each of them once. Every pair is more code to compile, and the engine treats keys
@@ -62,4 +67,144 @@ func TestSuiteTypesWithPointers(t *testing.T) {
 	}, func(i int) int { return i })
 	stSuite(t, stN, func(i int) int32 { return int32(i << 24) }, func(i int) *int { return &ints[i] })
 	stSuite(t, stN, func(i int) uint64 { return uint64(i) * 3 }, func(i int) stWide { return stWide{&ints[i], strconv.Itoa(i)} })
+}
+
+// Keys that are == are one key, whatever their bytes: the sign of zero, padding, blank fields, copies of strings.
+func TestEqualKeysWithDifferentBytes(t *testing.T) {
+	negativeZero := math.Copysign(0, -1)
+	stEqualKeys(t, 0.0, negativeZero)
+	stEqualKeys(t, float32(0), float32(negativeZero))
+	stEqualKeys(t, complex(0, negativeZero), complex(negativeZero, 0))
+	stEqualKeys(t, [2]float64{1, 0}, [2]float64{1, negativeZero})
+	stEqualKeys[any](t, struct{ f float64 }{0}, struct{ f float64 }{negativeZero})
+	stEqualKeys(t, stMakeBlank(5, 1), stMakeBlank(5, 200))
+	stEqualKeys(t, "abc", strings.Clone("abc"))
+	stEqualKeys[any](t, "abc", any(strings.Clone("abc")))
+}
+
+func stEqualKeys[K comparable](t *testing.T, a, b K) {
+	t.Helper()
+	require.True(t, a == b)
+	{
+		m := New[K, int]()
+		m.Store(a, 1)
+		_, ok := m.Load(b)
+		assert.True(t, ok, "%T", a)
+		m.Store(b, 2)
+		assert.Equal(t, 1, m.Len(), "%T", a)
+		assert.True(t, m.CompareAndDelete(a, 2), "%T", a)
+		assert.NoError(t, m.Verify())
+	}
+	if stHasNoAddress(reflect.TypeFor[K]()) {
+		m := New[K, int](WithStableHash())
+		m.Store(a, 1)
+		_, ok := m.Load(b)
+		assert.True(t, ok, "%T under a stable hash", a)
+	}
+}
+
+// Values with padding or blank fields that are == count as unchanged, whatever their other bytes.
+func TestCompareEqualValuesWithDifferentBytes(t *testing.T) {
+	var m Map[stNamedInt, stBlank]
+	m.Store(1, stMakeBlank(5, 1))
+	assert.True(t, m.CompareAndSwap(1, stMakeBlank(5, 200), stMakeBlank(6, 3)))
+	assert.True(t, m.CompareAndDelete(1, stMakeBlank(6, 77)))
+
+	var f Map[int, float64]
+	f.Store(1, 0)
+	assert.True(t, f.CompareAndSwap(1, math.Copysign(0, -1), math.NaN()))
+	assert.False(t, f.CompareAndSwap(1, math.NaN(), 1), "NaN is not equal to itself")
+	v, ok := f.Compute(1, func(old float64, loaded bool) (float64, Op) { return 2, UpdateOp })
+	assert.True(t, ok && v == 2, "Compute must not compare values by ==")
+}
+
+// FAILURES: NaN keys. Growing ends, Range visits each once, DeleteFunc and Clear remove them.
+func TestNaNKeys(t *testing.T) {
+	nan := math.NaN()
+	type inStruct struct {
+		s string
+		f any
+	}
+	stNaN(t, stTypesOf[float64, int](), func(int) any { return nan })
+	stNaN(t, stTypesOf[complex128, int](), func(i int) any { return complex(float64(i), nan) })
+	stNaN(t, stTypesOf[any, int](), func(int) any { return nan })
+	stNaN(t, stTypesOf[[2]float64, int](), func(i int) any { return [2]float64{float64(i % 3), nan} })
+	stNaN(t, stTypesOf[inStruct, int](), func(int) any { return inStruct{"s", nan} })
+}
+
+func stNaN(t *testing.T, types stTypes, key func(i int) any) {
+	const n = 10_000
+	for name, opts := range map[string][]Option{
+		"default":              nil,
+		"one bucket at a time": {stTuned(tuning{chunk: 1})},
+		"constant hasher":      {stConstant(types)},
+		"stable":               {WithStableHash()},
+		"without shrink":       {WithoutShrink()},
+	} {
+		t.Run(fmt.Sprintf("%v/%s", types.key, name), func(t *testing.T) {
+			m := types.new(opts...)
+			stStoreNaNs(t, m, n, key)
+			_, ok := m.Load(key(0))
+			require.False(t, ok, "a NaN was found")
+			_, ok = m.LoadAndDelete(key(0))
+			require.False(t, ok, "a NaN was found")
+			require.False(t, m.CompareAndSwap(key(0), 0, 1))
+			require.False(t, m.CompareAndDelete(key(0), 0))
+			stRangeNaNs(t, m, n, func(int) bool { return true })
+
+			require.Equal(t, n/2, m.DeleteFunc(func(_, v any) bool { return v.(int)%2 == 1 }))
+			stRangeNaNs(t, m, n/2, func(v int) bool { return v%2 == 0 })
+			require.Equal(t, n/2, m.DeleteFunc(func(any, any) bool { return true }), "DeleteFunc missed some")
+			stRangeNaNs(t, m, 0, nil)
+
+			stStoreNaNs(t, m, n/10, key)
+			m.Compact()
+			stRangeNaNs(t, m, n/10, func(int) bool { return true })
+			m.Grow(n)
+			stRangeNaNs(t, m, n/10, func(int) bool { return true })
+			m.Clear()
+			stRangeNaNs(t, m, 0, nil)
+		})
+	}
+}
+
+func stStoreNaNs(t *testing.T, m stView, n int, key func(i int) any) {
+	t.Helper()
+	before := m.Stats().Growths
+	for i := range n {
+		switch i % 4 {
+		case 0:
+			m.Store(key(i), i)
+		case 1:
+			_, loaded := m.LoadOrStore(key(i), i)
+			require.False(t, loaded)
+		case 2:
+			_, loaded := m.Swap(key(i), i)
+			require.False(t, loaded)
+		default:
+			m.Compute(key(i), func(_ any, loaded bool) (any, Op) {
+				require.False(t, loaded)
+				return i, UpdateOp
+			})
+		}
+	}
+	require.Equal(t, n, m.Len())
+	require.LessOrEqual(t, m.Stats().Growths-before, uint32(12), "growing does not end")
+	require.NoError(t, m.Verify())
+}
+
+// stRangeNaNs requires that Range visits exactly the n values that are wanted, each once.
+func stRangeNaNs(t *testing.T, m stView, n int, wanted func(v int) bool) {
+	t.Helper()
+	seen := make(map[int]bool)
+	m.All(func(k, v any) bool {
+		require.True(t, k != k)
+		require.False(t, seen[v.(int)], "entry %d was visited twice", v)
+		require.True(t, wanted(v.(int)), "entry %d should be gone", v)
+		seen[v.(int)] = true
+		return true
+	})
+	require.Len(t, seen, n)
+	require.Equal(t, n, m.Len())
+	require.NoError(t, m.Verify())
 }

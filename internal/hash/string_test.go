@@ -146,18 +146,6 @@ func stringDifferential(h stringHash, in uint64, n, trials int) (worst, mean flo
 	return worst, mean
 }
 
-func TestStringHasNoSeedIndependentDifferential(t *testing.T) {
-	for _, n := range []int{1, 3, 4, 7, 8, 12, 16, 20, 32, 40} {
-		const trials = 500
-		worst, mean := stringDifferential(String, 0xffff<<48, n, trials)
-		assert.LessOrEqual(t, worst, 4.0/trials, "%d bytes: top 16 bits agree too often for one delta; ideal 1/65536", n)
-		assert.Less(t, mean, 10.0/65536, "%d bytes: top 16 bits agree too often on average", n)
-		worst, mean = stringDifferential(String, 0xff, n, trials)
-		assert.Less(t, worst, 16.0/trials, "%d bytes: low byte agrees too often for one delta; ideal 2 of 500", n)
-		assert.InEpsilon(t, 1.0/256, mean, 0.2, "%d bytes: low byte", n)
-	}
-}
-
 // The two words of a string, swapped, must not meet: nor may pairs of words whose differences cancel out.
 func TestStringWordsDoNotCancel(t *testing.T) {
 	words := func(a, b uint64) string {

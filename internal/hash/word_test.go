@@ -117,37 +117,6 @@ func predictable(h wordHash) bool {
 	return false
 }
 
-func TestWordHasNoSeedIndependentDifferential(t *testing.T) {
-	const (
-		trials = 1000
-		top    = 0xffff << 48
-		low    = 0xff
-	)
-	for name, h := range map[string]wordHash{"Word": Word, "Mix": Mix} {
-		t.Run(name, func(t *testing.T) {
-			worst, mean := worstDifferential(h, top, trials)
-			assert.Less(t, worst, 0.01, "top 16 bits agree too often for one delta; ideal 1/65536")
-			assert.Less(t, mean, 3.0/65536, "top 16 bits agree too often on average; ideal 1/65536")
-
-			// 1000 trials at 1/256: 4 hits expected, a standard deviation of 2.
-			worst, mean = worstDifferential(h, low, trials)
-			assert.Less(t, worst, 5.0/256, "low byte agrees too often for one delta; ideal 1/256")
-			assert.InEpsilon(t, 1.0/256, mean, 0.1, "low byte; ideal 1/256")
-
-			assert.False(t, predictable(h), "the xor of two hashes must depend on the seed")
-		})
-	}
-	t.Run("mutants are caught", func(t *testing.T) {
-		worst, _ := worstDifferential(fixedMultiplier, low, 200)
-		assert.Equal(t, 1.0, worst, "high bits never reach the low byte")
-		worst, _ = worstDifferential(unrotated, low, trials)
-		assert.Greater(t, worst, 5.0/256, "x and ^x")
-		assert.True(t, predictable(fixedMultiplier))
-		assert.True(t, predictable(unseeded))
-		assert.True(t, predictable(seededLate))
-	})
-}
-
 // patterns are the ways in which integer keys are usually not random: counters, multiples,
 // pointers, byte-swapped and packed numbers.
 func patterns() map[string]func(i uint64) uint64 {
