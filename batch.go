@@ -6,7 +6,7 @@
 //	------------+-----------------------------------------------
 //	header      | group 1   group 2   group 3   group 4            hash the keys, ask for the home buckets' headers
 //	slot        |           group 1   group 2   group 3   group 4  look at the tophash bytes, ask for the slots
-//	record      |                     group 1   group 2   group 3  look at the refs, ask for the keys in the arena
+//	record      |                     group 1   group 2   group 3  look there, ask for keys in the arena or in interfaces
 //	operation   |                               group 1   group 2
 //
 // What the first three stages saw only says which memory to ask for. LoadBatch also begins its search where they
@@ -16,6 +16,7 @@ package hushmap
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"unsafe"
 
@@ -45,21 +46,33 @@ func (m *Map[K, V]) LoadBatch(keys []K, vals []V, found []bool) int {
 	if len(keys) != len(vals) || len(keys) != len(found) {
 		panic(fmt.Sprintf("hushmap: LoadBatch: %d keys, but %d values and %d results", len(keys), len(vals), len(found)))
 	}
-	n := 0
-	c := &m.core
-	pipe(c, keys, func(i int, rm *readMap[K, V], k nearKey[K, V]) {
-		var v V
-		ok := false
-		if rm == c.read.Load() { // or an earlier key may have been looked up in a newer map, after a Clear
-			v, ok = rm.loadNear(keys[i], k)
+	n, c := 0, &m.core
+	if !c.runsAhead(len(keys)) {
+		for i, key := range keys {
+			if vals[i], found[i] = c.lookup(key); found[i] {
+				n++
+			}
 		}
-		if !ok {
-			v, ok = c.lookup(keys[i])
+		return n
+	}
+	var p pipeline[K, V]
+	for at := 0; at < len(keys); at += batchGroup {
+		g := p.turn(c, keys, at)
+		for i, key := range g.keys {
+			var v V
+			ok := false
+			if g.rm == c.read.Load() { // or an earlier key may have been looked up in a newer map, after a Clear
+				v, ok = g.load(i)
+			}
+			if !ok {
+				v, ok = c.lookup(key)
+			}
+			if vals[at+i], found[at+i] = v, ok; ok {
+				n++
+			}
 		}
-		if vals[i], found[i] = v, ok; ok {
-			n++
-		}
-	})
+		runtime.KeepAlive(g.rm)
+	}
 	return n
 }
 
@@ -73,7 +86,19 @@ func (m *Map[K, V]) StoreBatch(keys []K, vals []V) {
 	if len(keys) != len(vals) {
 		panic(fmt.Sprintf("hushmap: StoreBatch: %d keys, but %d values", len(keys), len(vals)))
 	}
-	pipe(&m.core, keys, func(i int, _ *readMap[K, V], _ nearKey[K, V]) { m.core.store(keys[i], vals[i]) })
+	c := &m.core
+	if !c.runsAhead(len(keys)) {
+		for i, key := range keys {
+			c.store(key, vals[i])
+		}
+		return
+	}
+	var p pipeline[K, V]
+	for at := 0; at < len(keys); at += batchGroup {
+		for i, key := range p.turn(c, keys, at).keys {
+			c.store(key, vals[at+i])
+		}
+	}
 }
 
 // DeleteBatch deletes the entries for all keys and returns how many there were. Each is deleted by itself, as by
@@ -83,11 +108,23 @@ func (m *Map[K, V]) StoreBatch(keys []K, vals []V) {
 // Blocking: as Delete, for one key at a time.
 // Errors: panics for an unhashable key, after deleting those before it.
 func (m *Map[K, V]) DeleteBatch(keys []K) (deleted int) {
-	pipe(&m.core, keys, func(i int, _ *readMap[K, V], _ nearKey[K, V]) {
-		if _, ok := m.core.loadAndDelete(keys[i]); ok {
-			deleted++
+	c := &m.core
+	if !c.runsAhead(len(keys)) {
+		for _, key := range keys {
+			if _, ok := c.loadAndDelete(key); ok {
+				deleted++
+			}
 		}
-	})
+		return deleted
+	}
+	var p pipeline[K, V]
+	for at := 0; at < len(keys); at += batchGroup {
+		for _, key := range p.turn(c, keys, at).keys {
+			if _, ok := c.loadAndDelete(key); ok {
+				deleted++
+			}
+		}
+	}
 	return deleted
 }
 
@@ -107,25 +144,38 @@ type group[K comparable, V any] struct {
 	words [batchGroup]unsafe.Pointer // to ask for
 }
 
-// pipe calls op for every key, in order, when what it needs is near.
-func pipe[K comparable, V any](c *core[K, V], keys []K, op func(i int, rm *readMap[K, V], k nearKey[K, V])) {
-	if rm := c.read.Load(); rm == nil || !rm.far || rm.old != nil || len(keys) < batchGroup {
-		for i := range keys {
-			op(i, nil, nearKey[K, V]{})
+// runsAhead reports whether a batch of so many keys should ask for the memory of later keys. Of keys that take no memory there
+// may be so many that an index past the last would overflow.
+func (c *core[K, V]) runsAhead(keys int) bool {
+	rm := c.read.Load()
+	return rm != nil && rm.far && rm.old == nil && keys >= batchGroup && keys <= math.MaxInt-batchStages*batchGroup
+}
+
+// pipeline is the groups of a batch that are under way, in a ring.
+type pipeline[K comparable, V any] struct {
+	ring  [batchStages]group[K, V]
+	turns int
+}
+
+// turn returns the group at keys[at:], when what it needs is near; at is 0, and batchGroup more in each turn. The group is
+// valid until the next turn.
+func (p *pipeline[K, V]) turn(c *core[K, V], keys []K, at int) *group[K, V] {
+	if at == 0 {
+		for before := batchStages - 1; before > 0; before-- {
+			p.step(c, keys, -before*batchGroup)
 		}
-		return
 	}
-	var ring [batchStages]group[K, V]
-	for at, turn := -(batchStages-1)*batchGroup, 0; at < len(keys); at, turn = at+batchGroup, turn+1 {
-		ring[turn%batchStages].header(c, keys, at+(batchStages-1)*batchGroup)
-		ring[(turn+3)%batchStages].slot()
-		ring[(turn+2)%batchStages].record()
-		g := &ring[(turn+1)%batchStages]
-		for i := range g.keys {
-			op(at+i, g.rm, g.near[i])
-		}
-		runtime.KeepAlive(g.rm)
-	}
+	return p.step(c, keys, at)
+}
+
+// step moves every group one stage further, and returns the one at keys[at:], if there is one.
+func (p *pipeline[K, V]) step(c *core[K, V], keys []K, at int) *group[K, V] {
+	turn := p.turns
+	p.turns++
+	p.ring[turn%batchStages].header(c, keys, at+(batchStages-1)*batchGroup)
+	p.ring[(turn+3)%batchStages].slot()
+	p.ring[(turn+2)%batchStages].record()
+	return &p.ring[(turn+1)%batchStages]
 }
 
 // header begins with the group at keys[from:], if there is one.
@@ -177,37 +227,46 @@ func (g *group[K, V]) slot() {
 	g.ask()
 }
 
-// record goes on with the refs, if there are any.
+// record goes on with the refs, or with what keys have behind them that are hashed as interfaces, if there are any.
 func (g *group[K, V]) record() {
-	if g.rm == nil || !g.rm.inArena() {
-		return
-	}
-	for i := range g.keys {
-		if k := &g.near[i]; k.match != 0 {
-			g.words[i] = g.rm.traits.arena.WordOf(k.bucket.loadRef(g.rm.traits, swar.First(k.match)).at())
+	switch {
+	case g.rm == nil:
+	case g.rm.inArena():
+		for i := range g.keys {
+			if k := &g.near[i]; k.match != 0 {
+				g.words[i] = g.rm.traits.arena.WordOf(k.bucket.loadRef(g.rm.traits, swar.First(k.match)).at())
+			}
 		}
+		g.ask()
+	case stringSized[K]() && g.rm.hashed == hashInterface:
+		for i := range g.keys {
+			if k := &g.near[i]; k.match != 0 {
+				g.words[i] = k.bucket.loadData(swar.First(k.match))
+			}
+		}
+		prefetch.Hints(g.words[:len(g.keys)])
 	}
-	g.ask()
 }
 
 func (g *group[K, V]) ask() { prefetch.Words(g.words[:len(g.keys)]) }
 
-// loadNear finishes the lookup of a key that was brought near, if its first candidate is the key.
-func (rm *readMap[K, V]) loadNear(key K, k nearKey[K, V]) (value V, ok bool) {
+// load finishes the lookup of keys[i], if its first candidate is the key.
+func (g *group[K, V]) load(i int) (value V, ok bool) {
+	rm, key, k := g.rm, g.keys[i], &g.near[i]
 	if rm == nil || k.match == 0 {
 		return value, false
 	}
-	i := swar.First(k.match)
+	slot := swar.First(k.match)
 	if rm.inArena() {
-		if !k.bucket.refers(rm.traits, i, key, k.hash) {
+		if !k.bucket.refers(rm.traits, slot, key, k.hash) {
 			return value, false
 		}
 	} else {
-		stored := k.bucket.loadKey(rm.traits, i)
+		stored := k.bucket.loadKey(rm.traits, slot)
 		if unsafe.Sizeof(key) > wordSize && !k.bucket.unchanged(k.state) || stored != key {
 			return value, false
 		}
 	}
-	value = rm.loadValue(k.bucket, i)
+	value = rm.loadValue(k.bucket, slot)
 	return value, k.bucket.settled(k.state)
 }

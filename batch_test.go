@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/hushmap/hushmap/internal/swar"
 )
 
 // btLarge makes the first table one for whose keys memory is asked ahead.
@@ -25,8 +27,8 @@ func btNear[K comparable, V any](m *Map[K, V], keys []K) (settled int) {
 		}
 		g.slot()
 		g.record()
-		for i, k := range g.keys {
-			if _, ok := g.rm.loadNear(k, g.near[i]); ok {
+		for i := range g.keys {
+			if _, ok := g.load(i); ok {
 				settled++
 			}
 		}
@@ -99,6 +101,47 @@ func TestGroupsForgetTablesThatGo(t *testing.T) {
 	m.Clear()
 	g.header(&m.core, keys, 0)
 	assert.False(t, g.rm != nil || knows(), "no table")
+}
+
+// The third stage asks for what keys have behind them: in the arena, or in interfaces.
+func TestBatchesAskForWhatIsBehindKeys(t *testing.T) {
+	m := New[any, int](btLarge)
+	keys := make([]any, batchGroup)
+	for i := range keys {
+		keys[i] = 1000 + i
+	}
+	m.StoreBatch(keys, make([]int, len(keys)))
+	var g group[any, int]
+	g.header(&m.core, keys, 0)
+	require.NotNil(t, g.rm)
+	g.slot()
+	g.record()
+	asked := 0
+	for i := range keys {
+		if g.words[i] == (*[2]unsafe.Pointer)(unsafe.Pointer(&keys[i]))[1] { // Store has kept this interface
+			asked++
+		}
+	}
+	assert.Greater(t, asked, batchGroup/2, "keys that are in their home's first candidate")
+
+	s := New[string, int](btLarge)
+	names := make([]string, batchGroup)
+	for i := range names {
+		names[i] = fmt.Sprint("a key of some length ", i)
+	}
+	s.StoreBatch(names, make([]int, len(names)))
+	var gs group[string, int]
+	gs.header(&s.core, names, 0)
+	require.NotNil(t, gs.rm)
+	gs.slot()
+	gs.record()
+	asked = 0
+	for i := range names {
+		if k := gs.near[i]; k.match != 0 && gs.words[i] == gs.rm.traits.arena.WordOf(k.bucket.loadRef(gs.rm.traits, swar.First(k.match)).at()) {
+			asked++
+		}
+	}
+	assert.Greater(t, asked, batchGroup/2)
 }
 
 // btSame requires that two maps hold the same, NaN keys included.
