@@ -1,6 +1,7 @@
-//go:build !race && !hushmap_invariants
+//go:build hushmap_types || !(race || hushmap_invariants || hushmap_atomic || 386)
 
-// This file compares all that hashes keys, over many types. It is left out where suite_types_test.go is.
+// This file compares all that hashes keys, over many types. It is left out where suite_types_test.go is, and where
+// words are stored with atomic instructions or have 32 bits, unless the tag hushmap_types asks for it.
 
 package hushmap
 
