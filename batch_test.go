@@ -2,6 +2,7 @@ package hushmap
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync/atomic"
@@ -114,6 +115,9 @@ func TestBatchesAskForWhatIsBehindKeys(t *testing.T) {
 	var g group[any, int]
 	g.header(&m.core, keys, 0)
 	require.NotNil(t, g.rm)
+	require.True(t, m.core.runsAhead(batchGroup))
+	require.False(t, m.core.runsAhead(batchGroup-1))
+	require.False(t, m.core.runsAhead(math.MaxInt), "the index of a group past the last would overflow")
 	g.slot()
 	g.record()
 	asked := 0
