@@ -15,8 +15,9 @@ const wordwise = 64
 // String hashes str. Its bytes are read as pairs of words, the last of which may
 // overlap; each pair becomes the product of its words, each hidden by a secret of
 // its own or by what came before, with the halves folded together. The length
-// tells strings with the same words apart ("aaaaaaaa" and "aaaaaaaaa"). Word then
-// makes both ends good.
+// tells strings with the same words apart ("aaaaaaaa" and "aaaaaaaaa"). A last
+// product makes both ends good. It lacks what Word has for keys in sequence and
+// for complements, as it is given neither; with that a lookup took 1.08 of the time.
 //
 // The construction is that of wyhash, by Wang Yi, which Go's runtime uses where
 // there are no AES instructions.
@@ -31,15 +32,15 @@ func String(str string, s *Seed) uint64 {
 		for i := 16; i < n-16; i += 16 {
 			h = fold(load64(p, i)^s.A, load64(p, i+8)^h)
 		}
-		return Tail(h^uint64(n), p, n, s)
+		return Tail(h^uint64(n)^s.A, p, n, s)
 	case n >= 4:
 		i := n >> 3 << 2 // 0, 4 or 8: no branch that keys of changing length would take by surprise
 		a, b := load32(p, 0)<<32^load32(p, i), load32(p, n-4)<<32^load32(p, n-4-i)
-		return Word(fold(a^s.A, b^s.C)^uint64(n), s)
+		return last(fold(a^s.A, b^s.C), n, s)
 	case n > 0:
 		few = uint64(*(*byte)(p)) | uint64(*(*byte)(unsafe.Add(p, n/2)))<<8 | uint64(*(*byte)(unsafe.Add(p, n-1)))<<16
 	}
-	return Word(fold(few^s.A, s.C)^uint64(n), s)
+	return last(fold(few^s.A, s.C), n, s)
 }
 
 // IsMedium reports whether n is 17 to 32.
@@ -47,13 +48,16 @@ func IsMedium(n int) bool { return uint(n-17) <= 32-17 }
 
 // Head begins String for the n bytes at p, if n IsMedium. It can be inlined, and so can Tail.
 func Head(p unsafe.Pointer, n int, s *Seed) uint64 {
-	return fold(load64(p, 0)^s.A, load64(p, 8)^s.C) ^ uint64(n)
+	return fold(load64(p, 0)^s.A, load64(p, 8)^s.C) ^ uint64(n) ^ s.A
 }
 
 // Tail ends what Head began: String is Tail(Head(p, n, s), p, n, s).
 func Tail(head uint64, p unsafe.Pointer, n int, s *Seed) uint64 {
-	return Word(head^fold(load64(p, n-16)^s.D, load64(p, n-8)^s.B), s)
+	return fold(head^fold(load64(p, n-16)^s.D, load64(p, n-8)^s.B), s.B)
 }
+
+// last ends String for up to 16 bytes.
+func last(h uint64, n int, s *Seed) uint64 { return fold(h^uint64(n)^s.A, s.B) }
 
 // fold multiplies to 128 bits and xors the halves.
 func fold(a, b uint64) uint64 {
