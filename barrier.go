@@ -317,10 +317,10 @@ func keyOf[K any](s string) (key K) {
 }
 
 // stringOf returns a key or value of kind string as a string.
-func stringOf[T any](s *T) string { return *(*string)(unsafe.Pointer(s)) }
+func stringOf[T any](s T) string { return *(*string)(unsafe.Pointer(&s)) }
 
 // anyOf returns a key of an interface type without methods as any.
-func anyOf[T any](k *T) any { return *(*any)(unsafe.Pointer(k)) }
+func anyOf[T any](k T) any { return *(*any)(unsafe.Pointer(&k)) }
 
 // here is a number that goroutines have in common by chance only, and that does not change while one stays in the same
 // function: where its stack is. It spreads what several goroutines write over cache lines.

@@ -51,7 +51,7 @@ func (b *bucket[K, V]) find(tr *traits, key K, h uint64) (slot int, c control) {
 func (b *bucket[K, V]) findAmong(tr *traits, key K, h, match uint64, c control) (slot int, ok bool) {
 	for ; match != 0; match = swar.Next(match) {
 		i := swar.First(match)
-		if stringSized[K]() && tr.stored != inSlot {
+		if unsafe.Sizeof(key) == stringSize && tr.stored != inSlot {
 			if b.refers(tr, i, key, h) {
 				return i, b.unchanged(c)
 			}
@@ -72,14 +72,14 @@ func (b *bucket[K, V]) findAmong(tr *traits, key K, h, match uint64, c control) 
 // words, but whatever was published in this table leads to a whole record of its arena.
 func (b *bucket[K, V]) refers(tr *traits, i int, key K, h uint64) bool {
 	r := b.loadRef(tr, i)
-	return r.mayBe(h) && tr.arena.Equal(r.at(), stringOf(&key))
+	return r.mayBe(h) && tr.arena.Equal(r.at(), stringOf(key))
 }
 
 // findLocked is find for the holder of the lock, for whom nothing changes.
 func (b *bucket[K, V]) findLocked(tr *traits, key K, h uint64) (slot int) {
 	for match := swar.Match(b.tophashLocked(), tophash(h)); match != 0; match = swar.Next(match) {
 		i := swar.First(match)
-		if stringSized[K]() && tr.stored != inSlot {
+		if unsafe.Sizeof(key) == stringSize && tr.stored != inSlot {
 			if b.refers(tr, i, key, h) {
 				return i
 			}

@@ -160,28 +160,36 @@ func (m *Bytes) Stats() Stats { return m.core.stats() }
 func (m *Bytes) Verify() error { return m.core.verify() }
 
 // lookup is core.lookup for records. A ref that was in a slot leads to one key and the value that it had at the time, but
-// only an unchanged control word says that the entry was visible then: a slot is written before its tophash byte.
+// only an unchanged control word says that the entry was visible then: a slot is written before its tophash byte. That a bucket
+// lacks the key needs no second look, as for as long as an entry is there it stays in its slot.
 func (m *Bytes) lookup(key string) (value record, ok bool) {
 	rm := m.core.read.Load()
 	if rm == nil || rm.quick != hashRecord {
 		return m.core.lookupSlow(key)
 	}
 	h := hash.String(key, &rm.seed)
-	b := bucketAt[ref, nothing](rm.base, rm.home(h))
-	state := b.observe()
-	match := swar.Match(b.observeTophash(), tophash(h))
-	if match == 0 && state&(overflowMask|controlMoved) == 0 {
-		runtime.KeepAlive(rm)
-		return "", false
-	}
-	for ; match != 0; match = swar.Next(match) {
-		r := b.loadKey(rm.traits, swar.First(match))
-		if r.mayBe(h) && rm.traits.arena.Equal(r.at(), key) {
+search:
+	for i := rm.home(h); ; i++ {
+		b := bucketAt[ref, nothing](rm.base, i)
+		state := b.observe()
+		match := swar.Match(b.observeTophash(), tophash(h))
+		if match == 0 && state&(overflowMask|controlMoved) == 0 {
+			runtime.KeepAlive(rm)
+			return "", false
+		}
+		for ; match != 0; match = swar.Next(match) {
+			r := b.loadKey(rm.traits, swar.First(match))
+			if !r.mayBe(h) || !rm.traits.arena.Equal(r.at(), key) {
+				continue
+			}
 			if b.settled(state) {
 				value = record(rm.traits.arena.Value(r.at()))
 				runtime.KeepAlive(rm)
 				return value, true
 			}
+			break search
+		}
+		if i == rm.mask || state&overflowMask == 0 {
 			break
 		}
 	}

@@ -46,7 +46,7 @@ func (r *flights[K, V]) loadOrCompute(c *core[K, V], key K, fn func() (V, error)
 		return value, true, nil
 	}
 	if storageOf[K, V]() != inSlot { // the map will copy the bytes as well, and until then the caller's could go away
-		key = keyOf[K](strings.Clone(stringOf(&key)))
+		key = keyOf[K](strings.Clone(stringOf(key)))
 	}
 	for {
 		f, leads, value, loaded := r.board(c, key)

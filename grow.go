@@ -169,7 +169,7 @@ func (e *evacuation[K, V]) prepareLocked(i uint64, next *[bucketSlots]nextPlace)
 		s := swar.First(f)
 		if unsafe.Sizeof(key) == 8 && e.to.hashed == hashWord { // rehash without a call
 			key = b.loadKey(e.traits, s)
-			next[s].hash = hash.Word(*(*uint64)(unsafe.Pointer(&key)), &e.to.seed)
+			next[s].hash = hash.Word(word(key), &e.to.seed)
 		} else {
 			next[s].hash = e.rehash(i, s, swar.Byte(w, s))
 		}

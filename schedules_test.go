@@ -286,8 +286,7 @@ func scTransition[K comparable, V any](c *core[K, V], o scOp) {
 	}
 }
 
-// scBytes is a Bytes. Its keys have names that lead to the homes they should have in the first table, under the hash that
-// users get.
+// scBytes is a Bytes; see scNamesOf for its keys.
 type scBytes struct {
 	*Bytes
 	names [scKeys]string
@@ -432,16 +431,32 @@ func scMake[K, V comparable](key func(int) K, index func(K) int, value func(int)
 	}
 }
 
-func scMakeBytes(p *scPlace) (scMap, scState) {
-	m := &scBytes{Bytes: NewBytes(p.options()...)}
-	rm := m.core.writable()
+// scNamesOf finds names for the keys of a place that lead to the homes they should have, under the hash that users get.
+func scNamesOf(p *scPlace, format string, hash func(name string) uint64) (names [scKeys]string) {
 	for k, tries := 0, 0; k < scKeys; tries++ {
-		name := fmt.Sprintf("key %d", tries)
-		if rm.hash(name)>>62 == p.homeOf(k) {
-			m.names[k] = name
+		name := fmt.Sprintf(format, tries)
+		if hash(name)>>62 == p.homeOf(k) {
+			names[k] = name
 			k++
 		}
 	}
+	return names
+}
+
+func scMakeBytes(p *scPlace) (scMap, scState) {
+	m := &scBytes{Bytes: NewBytes(p.options()...)}
+	m.names = scNamesOf(p, "key %d", m.core.writable().hash)
+	s := p.fill(m)
+	scStart(p, &m.core)
+	return m, s
+}
+
+// scMakeMedium makes a map of strings with which lookups make no calls.
+func scMakeMedium(p *scPlace) (scMap, scState) {
+	m := &scTyped[string, string]{Map: New[string, string](p.options()...), value: scValue, number: scNumber}
+	names := scNamesOf(p, "a key of medium length %d", m.core.writable().hash)
+	m.key = func(k int) string { return names[k] }
+	m.index = func(k string) int { return slices.Index(names[:], k) }
 	s := p.fill(m)
 	scStart(p, &m.core)
 	return m, s
@@ -468,6 +483,7 @@ var scTypes = []struct {
 		}
 		return scIndex(k.(string))
 	}, func(n int) any { return scValue(n) }, func(v any) int { s, _ := v.(string); return scNumber(s) })},
+	{"medium string", scMakeMedium},
 	{"Bytes", scMakeBytes},
 }
 
@@ -964,6 +980,31 @@ func TestReaderAsleepAcrossTwoGrowthsAndAClear(t *testing.T) {
 			{kind: scCompareAndSwap, key: a, old: 77, arg: 1000}, {kind: scLoadOrStore, key: a, arg: 1000}}
 		x.sequences(readers, 12, grown, cleared, used)
 		x.run(func(s *scSchedule) bool { // a Store for which everybody waits, so that scEach sees that somebody can
+			first := s.start(scOp{kind: scStore, key: scAbsent, arg: 1000}, 1)
+			s.start(scOp{kind: scStore, key: scAbsent, arg: 1001}, -1)
+			return s.finish(first)
+		})
+	})
+}
+
+// A reader sleeps, at any of its steps, while its key goes to another slot and an absent one takes the slot that it was in, in
+// a bucket that others have probed past. It does not take that for a bucket without the key, and look on behind it.
+func TestReaderAsleepWhileASlotIsReused(t *testing.T) {
+	scEach(t, func(t *testing.T, x *scExplorer) {
+		if x.p.keys < 10 {
+			t.Skip("nobody has probed past the bucket")
+		}
+		b := x.p.b
+		var readers []scOp
+		for _, o := range x.p.operations(x.bytes, 1000) {
+			if o.key == b && o.kind < scRange && o.kind != scStore {
+				readers = append(readers, o)
+			}
+		}
+		readers = append(readers, scOp{kind: scLoadOrStore, key: b, arg: 1000})
+		reused := []scOp{x.drop(2), {kind: scStore, key: b, arg: 2001}, {kind: scStore, key: scAbsent, arg: 2002}}
+		x.sequences(readers, 12, reused, append([]scOp{{kind: scLoad, key: b}}, reused...))
+		x.run(func(s *scSchedule) bool { // see TestReaderAsleepAcrossTwoGrowthsAndAClear
 			first := s.start(scOp{kind: scStore, key: scAbsent, arg: 1000}, 1)
 			s.start(scOp{kind: scStore, key: scAbsent, arg: 1001}, -1)
 			return s.finish(first)

@@ -120,8 +120,15 @@ func (t *table[K, V]) limit() int      { return int(t.buckets() * slotLimit) }
 func (t *table[K, V]) slotCount() int  { return int(t.buckets() * bucketSlots) }
 
 // inArena reports whether slots hold refs instead of keys, inRecords whether values are there as well.
-func (t *table[K, V]) inArena() bool   { return stringSized[K]() && t.stored != inSlot }
-func (t *table[K, V]) inRecords() bool { return stringSized[V]() && t.stored == byRecord }
+func (t *table[K, V]) inArena() bool {
+	var key K
+	return unsafe.Sizeof(key) == stringSize && t.stored != inSlot
+}
+
+func (t *table[K, V]) inRecords() bool {
+	var value V
+	return unsafe.Sizeof(value) == stringSize && t.stored == byRecord
+}
 
 // bucket returns bucket i. Where slots hold refs only its header is what it seems.
 func (t *table[K, V]) bucket(i uint64) *bucket[K, V] { return headerAt[K, V](t.base, i, t.stride) }
@@ -197,11 +204,11 @@ func (t *table[K, V]) home(h uint64) uint64 { return h >> (t.shift & 63) }
 func (t *table[K, V]) hash(key K) uint64 {
 	switch {
 	case unsafe.Sizeof(key) == 8 && t.hashed == hashWord:
-		return hash.Word(*(*uint64)(unsafe.Pointer(&key)), &t.seed)
-	case stringSized[K]() && t.hashed == hashString:
-		return hash.String(stringOf(&key), &t.seed)
-	case stringSized[K]() && t.hashed == hashInterface:
-		return hash.Any(anyOf(&key), &t.seed)
+		return hash.Word(word(key), &t.seed)
+	case unsafe.Sizeof(key) == stringSize && t.hashed == hashString:
+		return hash.String(stringOf(key), &t.seed)
+	case unsafe.Sizeof(key) == stringSize && t.hashed == hashInterface:
+		return hash.Any(anyOf(key), &t.seed)
 	}
 	return t.hashAny(key)
 }
@@ -212,7 +219,7 @@ func (t *table[K, V]) hashAny(key K) uint64 {
 	case hashWord:
 		return hash.Word(word(key), &t.seed)
 	case hashString:
-		return hash.String(stringOf(&key), &t.seed)
+		return hash.String(stringOf(key), &t.seed)
 	case hashInterface:
 		return hash.Any(any(key), &t.seed)
 	case hashComparable:
@@ -234,7 +241,7 @@ func (t *table[K, V]) hashBy(key K) uint64 {
 		return t.traits.stable.Sum(unsafe.Pointer(&key), &t.seed)
 	}
 	if t.inArena() {
-		arena.Touch(stringOf(&key)) // a caller's bytes that cannot be read must be a fault here, before anything is locked
+		arena.Touch(stringOf(key)) // a caller's bytes that cannot be read must be a fault here, before anything is locked
 	}
 	h := hash.Custom(t.traits.custom.(func(K, uint64) uint64), &key, &t.seed)
 	if t.traits.rawHash {

@@ -82,9 +82,9 @@ func (s *spot[K, V]) keep(key K, value V) ref {
 	}()
 	var at arena.Ref
 	if a := s.rm.traits.arena; s.rm.inRecords() {
-		at = a.TryAddPair(here(), stringOf(&key), stringOf(&value))
+		at = a.TryAddPair(here(), stringOf(key), stringOf(value))
 	} else {
-		at = a.TryAdd(here(), stringOf(&key))
+		at = a.TryAdd(here(), stringOf(key))
 	}
 	panics = false
 	if at == 0 {
@@ -200,9 +200,9 @@ func (c *core[K, V]) keepKey(rm *readMap[K, V], p *place[K, V], key K, value V) 
 	}()
 	var at arena.Ref
 	if a := rm.traits.arena; rm.inRecords() {
-		at = a.AddPair(here(), stringOf(&key), stringOf(&value))
+		at = a.AddPair(here(), stringOf(key), stringOf(value))
 	} else {
-		at = a.Add(here(), stringOf(&key))
+		at = a.Add(here(), stringOf(key))
 	}
 	panics = false
 	if at == 0 {
@@ -266,9 +266,9 @@ func (c *core[K, V]) store(key K, value V) {
 	var h uint64
 	switch {
 	case unsafe.Sizeof(key) == 8 && rm.hashed == hashWord:
-		h = hash.Word(*(*uint64)(unsafe.Pointer(&key)), &rm.seed)
-	case stringSized[K]() && rm.hashed == hashString:
-		h = hash.String(stringOf(&key), &rm.seed)
+		h = hash.Word(word(key), &rm.seed)
+	case unsafe.Sizeof(key) == stringSize && rm.hashed == hashString:
+		h = hash.String(stringOf(key), &rm.seed)
 	default:
 		h = rm.hash(key)
 	}
@@ -374,9 +374,9 @@ func (c *core[K, V]) loadAndDelete(key K) (value V, loaded bool) {
 	var h uint64
 	switch {
 	case unsafe.Sizeof(key) == 8 && rm.hashed == hashWord:
-		h = hash.Word(*(*uint64)(unsafe.Pointer(&key)), &rm.seed)
-	case stringSized[K]() && rm.hashed == hashString:
-		h = hash.String(stringOf(&key), &rm.seed)
+		h = hash.Word(word(key), &rm.seed)
+	case unsafe.Sizeof(key) == stringSize && rm.hashed == hashString:
+		h = hash.String(stringOf(key), &rm.seed)
 	default:
 		h = rm.hash(key)
 	}

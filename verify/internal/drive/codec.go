@@ -43,12 +43,17 @@ type trap struct {
 	length  int
 }
 
-// name makes string keys: short, and now and then long, so that dead bytes of strings add up.
+// name makes string keys: short, of a length that lookups have a path of their own for, and now and then long, so that dead
+// bytes of strings add up.
 func name(n int) string {
-	if n%5 == 4 {
+	switch n % 5 {
+	case 1, 3:
+		return fmt.Sprintf("key %016d", n)
+	case 4:
 		return fmt.Sprintf("key %d %s", n, strings.Repeat("-", 150))
+	default:
+		return "key " + strconv.Itoa(n)
 	}
-	return "key " + strconv.Itoa(n)
 }
 
 // Key codecs.

@@ -228,22 +228,52 @@ var Table = []Mutant{
 		Invariant: "I6", Description: "a wide key at home is compared before it is validated", File: "readmap.go", Words: true,
 		By: wild,
 		On: "any to [3]uint64",
-		Old: `			if unsafe.Sizeof(key) > wordSize && !b.unchanged(state) {
-				break // a torn string or interface must not be looked into (I6)
+		Old: `				if unsafe.Sizeof(key) > wordSize && !b.unchanged(state) {
 `,
-		New: `			if unsafe.Sizeof(key) == 0 {
-				break
+		New: `				if unsafe.Sizeof(key) == 0 {
 `,
 	},
 	{
 		Invariant: "I6", Description: "a value beside a ref is believed without a second look", File: "readmap.go", Ordinary: true,
 		By: slices.Concat(wrong, torn),
 		On: "string to string",
-		Old: `		if b.settled(state) {
-			runtime.KeepAlive(rm)
+		Old: `
+			if b.settled(state) {
 `,
-		New: `		if b.settled(state) || inArena {
-			runtime.KeepAlive(rm)
+		New: `
+			if b.settled(state) || inArena {
+`,
+	},
+	{
+		Invariant: "I6", Description: "a value beside a ref to a medium string is believed without a second look", File: "readmap.go",
+		By: slices.Concat(wrong, torn),
+		On: "string to string",
+		Old: `
+					if b.settled(state) {
+`,
+		New: `
+					if b.settled(state) || true {
+`,
+	},
+	{
+		Invariant: "I6", Description: "a bucket that changed meanwhile is believed to lack a key", File: "readmap.go",
+		By: wrong,
+		Old: `
+		if i == rm.mask || state&overflowMask == 0 || !b.settled(state) {
+`,
+		New: `
+		if i == rm.mask || state&overflowMask == 0 {
+`,
+	},
+	{
+		Invariant: "I6", Description: "a bucket that changed meanwhile is believed to lack a medium string", File: "readmap.go",
+		By: wrong,
+		On: "string to string",
+		Old: `
+				if i == rm.mask || state&overflowMask == 0 || !b.settled(state) {
+`,
+		New: `
+				if i == rm.mask || state&overflowMask == 0 {
 `,
 	},
 	{
@@ -282,21 +312,40 @@ var Table = []Mutant{
 	{
 		Invariant: "I7", Description: "displaced keys are not looked for", File: "readmap.go",
 		By: wrong,
-		Old: `	state := b.observe()
-	match := swar.Match(b.observeTophash(), tophash(h))
-	if match == 0 && state&(overflowMask|controlMoved) == 0 {
+		Old: `
+		if match == 0 && state&(overflowMask|controlMoved) == 0 {
 `,
-		New: `	state := b.observe()
-	match := swar.Match(b.observeTophash(), tophash(h))
-	if match == 0 && state&controlMoved == 0 {
+		New: `
+		if match == 0 && state&controlMoved == 0 {
+`,
+	},
+	{
+		Invariant: "I7", Description: "displaced medium strings are not looked for", File: "readmap.go",
+		By: wrong,
+		On: "string to string",
+		Old: `
+				if match == 0 && state&(overflowMask|controlMoved) == 0 {
+`,
+		New: `
+				if match == 0 && state&controlMoved == 0 {
+`,
+	},
+	{
+		Invariant: "I7", Description: "a search goes on behind the end of the table", File: "readmap.go",
+		By: slices.Concat(wrong, wild, hang),
+		Old: `
+		if i == rm.mask || state&overflowMask == 0 || !b.settled(state) {
+`,
+		New: `
+		if state&overflowMask == 0 || !b.settled(state) {
 `,
 	},
 	{
 		Invariant: "I7", Description: "displaced records are not looked for", File: "bytes.go", On: "Bytes",
 		By: wrong,
-		Old: `	if match == 0 && state&(overflowMask|controlMoved) == 0 {
+		Old: `		if match == 0 && state&(overflowMask|controlMoved) == 0 {
 `,
-		New: `	if match == 0 && state&controlMoved == 0 {
+		New: `		if match == 0 && state&controlMoved == 0 {
 `,
 	},
 	{
@@ -588,14 +637,14 @@ var Table = []Mutant{
 	{
 		Invariant: "arena", Description: "a ref is published before its bytes are written", File: "write.go", Ordinary: true,
 		By: slices.Concat(wrong, torn, misplaced),
-		Old: `		at = a.AddPair(here(), stringOf(&key), stringOf(&value))
+		Old: `		at = a.AddPair(here(), stringOf(key), stringOf(value))
 	} else {
-		at = a.Add(here(), stringOf(&key))
+		at = a.Add(here(), stringOf(key))
 	}
 `,
-		New: `		at, p.later = a.AddPairLater(here(), stringOf(&key), stringOf(&value))
+		New: `		at, p.later = a.AddPairLater(here(), stringOf(key), stringOf(value))
 	} else {
-		at, p.later = a.AddLater(here(), stringOf(&key))
+		at, p.later = a.AddLater(here(), stringOf(key))
 	}
 `,
 		More: []Edit{
