@@ -222,6 +222,27 @@ func TestStringSpreadsKeysOverBuckets(t *testing.T) {
 	}
 }
 
+// Strings that repeat the same have the same words, and differ in nothing but their lengths.
+func TestStringSpreadsLengthsOverBuckets(t *testing.T) {
+	for _, period := range []int{1, 2, 4} {
+		var keys []string
+		for i := 0; len(keys) < 6<<10; i++ {
+			for n := period; n <= 64; n += period {
+				keys = append(keys, strings.Repeat(string([]byte{byte(i), byte(i >> 8), byte(i), 1}[:period]), n/period))
+			}
+		}
+		worst, sum := 0.0, 0.0
+		all := fullSeeds(400)
+		for i := range all {
+			h := func(k uint64, s *Seed) uint64 { return String(keys[k], s) }
+			l := probeLength(h, &all[i], func(i uint64) uint64 { return i })
+			worst, sum = max(worst, l), sum+l
+		}
+		assert.Less(t, worst, 0.2, "period %d: worst seed", period)
+		assert.Less(t, sum/float64(len(all)), 0.1, "period %d: mean over seeds", period)
+	}
+}
+
 // TestPiecesAreString: callers that cannot afford a call get the same hashes.
 func TestPiecesAreString(t *testing.T) {
 	seed := NewSeed()
