@@ -161,7 +161,8 @@ func (m *Bytes) Verify() error { return m.core.verify() }
 
 // lookup is core.lookup for records. A ref that was in a slot leads to one key and the value that it had at the time, but
 // only an unchanged control word says that the entry was visible then: a slot is written before its tophash byte. That a bucket
-// lacks the key needs no second look, as for as long as an entry is there it stays in its slot.
+// lacks the key needs no second look: for as long as an entry is there it stays in its slot, and a bucket that has moved
+// keeps its entries (I8), as they were during the call, since there was no growth when it began.
 func (m *Bytes) lookup(key string) (value record, ok bool) {
 	rm := m.core.read.Load()
 	if rm == nil || rm.quick != hashRecord {
