@@ -290,24 +290,24 @@ func btTestStorm[K comparable](t *testing.T, key func(i int) K) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			const stay, others = 100, 200
-			m := New[K, ftWide](opts...)
+			m := New[K, atWide](opts...)
 			keys := make([]K, stay+others)
 			for i := range keys {
 				keys[i] = key(i)
 			}
 			for i, k := range keys[:stay] {
-				m.Store(k, ftWideOf(i))
+				m.Store(k, atWideOf(uint64(i)))
 			}
 			var near atomic.Int64
 			ftWatch(t, func() {
 				ftWhile(func() {
 					ftTogether(2, func(g int) { // owners of the other keys, who write in batches
 						mine := keys[stay+g*others/2:][:others/2]
-						vals, found := make([]ftWide, len(mine)), make([]bool, len(mine))
+						vals, found := make([]atWide, len(mine)), make([]bool, len(mine))
 						for n := range max(ftN(250), 5) {
 							size := rand.IntN(len(mine)) + 1
 							for i := range vals {
-								vals[i] = ftWideOf(n + i)
+								vals[i] = atWideOf(uint64(n + i))
 							}
 							m.StoreBatch(mine[:size], vals[:size])
 							clear(vals)
@@ -315,7 +315,7 @@ func btTestStorm[K comparable](t *testing.T, key func(i int) K) {
 								t.Errorf("LoadBatch finds %d of its %d keys", got, size)
 							}
 							for i := range size {
-								if !found[i] || !ftWideIs(vals[i]) || vals[i].n != n+i {
+								if !found[i] || vals[i] != atWideOf(uint64(n+i)) {
 									t.Errorf("key %v: %v, %v instead of %d", mine[i], vals[i], found[i], n+i)
 									return
 								}
@@ -330,14 +330,14 @@ func btTestStorm[K comparable](t *testing.T, key func(i int) K) {
 					})
 				}, func() { // those that stay are overwritten, so that slots move
 					i := rand.IntN(stay)
-					m.Store(keys[i], ftWideOf(i+stay*rand.IntN(1000)))
+					m.Store(keys[i], atWideOf(uint64(i+stay*rand.IntN(1000))))
 				}, func() {
-					vals, found := make([]ftWide, stay), make([]bool, stay)
+					vals, found := make([]atWide, stay), make([]bool, stay)
 					if n := m.LoadBatch(keys[:stay], vals, found); n != stay {
 						t.Errorf("LoadBatch finds %d of %d keys that are never deleted", n, stay)
 					}
 					for i, v := range vals {
-						if !found[i] || !ftWideIs(v) || v.n%stay != i {
+						if !found[i] || v != atWideOf(v.n) || v.n%stay != uint64(i) {
 							t.Errorf("key %v: %v, %v", keys[i], v, found[i])
 							return
 						}
@@ -366,7 +366,6 @@ func TestBatchesAllocateNothing(t *testing.T) {
 	btTestAllocs(t, func(i int) uint64 { return uint64(i) })
 	btTestAllocs(t, func(i int) string { return fmt.Sprint("key ", i) })
 	btTestAllocs(t, func(i int) any { return i })
-	btTestAllocs(t, func(i int) mtTriple { return mtTriple{uint64(i), fmt.Sprint(i)} })
 	btTestAllocs(t, func(i int) string { return fmt.Sprint("key ", i) }, WithHasher(mtHashString))
 	btTestAllocs(t, func(i int) any { return i }, WithStableHash())
 }

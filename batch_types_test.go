@@ -111,3 +111,7 @@ func btTestKeys[K comparable](t *testing.T, n int, key func(i int) K, more ...Op
 		})
 	}
 }
+
+func TestBatchesOfStructsAllocateNothing(t *testing.T) {
+	btTestAllocs(t, func(i int) mtTriple { return mtTriple{uint64(i), fmt.Sprint(i)} })
+}

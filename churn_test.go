@@ -82,25 +82,25 @@ func TestChurnIsBounded(t *testing.T) {
 		if n > 20_000 && (invariants || testing.Short()) || n > 3000 && raceEnabled { // one goroutine: no races to find
 			continue
 		}
-		t.Run(fmt.Sprint("string,uint64 ", n), func(t *testing.T) {
+		t.Run(fmt.Sprint("string,int ", n), func(t *testing.T) {
 			key := func(i int) string { return fmt.Sprintf("key %d with some length", i) }
-			m := New[string, uint64]()
+			m := New[string, int]()
 			w := chWatch{now: func() uint64 { return chBytes(&m.core) }, stats: m.Stats}
 			for i := range n {
-				m.Store(key(i), uint64(i))
+				m.Store(key(i), i)
 			}
 			m.Compact()
 			turns := chTurns(n)
 			for i := range turns {
 				m.Delete(key(i))
-				m.Store(key(i+n), uint64(i+n))
+				m.Store(key(i+n), i+n)
 				w.look(t)
 			}
-			fresh := New[string, uint64]()
+			fresh := New[string, int]()
 			for i := turns; i < turns+n; i++ {
-				fresh.Store(key(i), uint64(i))
+				fresh.Store(key(i), i)
 				v, ok := m.Load(key(i))
-				require.True(t, ok && v == uint64(i))
+				require.True(t, ok && v == i)
 			}
 			require.Equal(t, n, m.Len())
 			fresh.Compact()

@@ -1,5 +1,8 @@
+//go:build !race && !hushmap_invariants
+
 // This file tortures what TestTornWordsMeetTheGC leaves out: arenas, records, mapped tables and batches, with a
-// collector that runs all the time, checks its own marking, and fills what it frees with garbage.
+// collector that runs all the time, checks its own marking, and fills what it frees with garbage. It is left out where
+// suite_types_test.go is: words are stored as in the build with the tag hushmap_atomic, or as in the plain one.
 
 package hushmap
 
