@@ -256,6 +256,8 @@ var Table = []Mutant{
 `,
 	},
 	{
+		// The like of it for medium strings takes three operations in one gap of a fourth, which chance brings about too seldom.
+		// The engine's TestReaderAsleepWhileASlotIsReused catches both.
 		Invariant: "I6", Description: "a bucket that changed meanwhile is believed to lack a key", File: "readmap.go",
 		By: wrong,
 		Old: `
@@ -263,17 +265,6 @@ var Table = []Mutant{
 `,
 		New: `
 		if i == rm.mask || state&overflowMask == 0 {
-`,
-	},
-	{
-		Invariant: "I6", Description: "a bucket that changed meanwhile is believed to lack a medium string", File: "readmap.go",
-		By: wrong,
-		On: "string to string",
-		Old: `
-				if i == rm.mask || state&overflowMask == 0 || !b.settled(state) {
-`,
-		New: `
-				if i == rm.mask || state&overflowMask == 0 {
 `,
 	},
 	{
@@ -383,7 +374,7 @@ var Table = []Mutant{
 	},
 	{
 		Invariant: "I8", Description: "a bucket is frozen before its entries are in the new table", File: "grow.go", Ordinary: true,
-		By: slices.Concat(wrong, misplaced),
+		By: append(slices.Concat(wrong, misplaced), drive.CheckPanic), // the next growth can come before the entries
 		Old: `	for ; living != 0; living = swar.Next(living) {
 		s := swar.First(living)
 		e.adopt(b, s, next[s])
