@@ -88,7 +88,7 @@ const stringSize = unsafe.Sizeof("")
 // calls it has inlined, though it has no use for them.
 func stringSized[T any]() bool {
 	var t T
-	return unsafe.Sizeof(t) == unsafe.Sizeof("")
+	return unsafe.Sizeof(t) == stringSize
 }
 
 // ref is the stored key of a string: the upper half of its hash, and where its bytes are.
