@@ -2,6 +2,7 @@ package hushmap
 
 import (
 	"maps"
+	"math"
 	"math/rand/v2"
 	"strconv"
 	"testing"
@@ -148,4 +149,79 @@ func TestAttackSweepByItsCallback(t *testing.T) {
 	asAttack(t, "wide", func(i int) [3]int { return [3]int{i, -i, i} }, func(n int) [4]int { return [4]int{n, n, -n, n} })
 	asAttack(t, "strings", strconv.Itoa, strconv.Itoa)
 	asAttack(t, "interfaces", func(i int) any { return i }, func(n int) any { return strconv.Itoa(n) })
+}
+
+// asDisplaced ranges over a map that is about to grow, so that one key in seventeen is behind its home, while the callback deletes
+// and stores others, and now and then replaces the table.
+func asDisplaced[K comparable](t *testing.T, key func(int) K, options ...Option) {
+	const n = slotLimit * 256
+	for _, resizes := range []bool{false, true} {
+		m := New[K, int](options...)
+		for i := range n {
+			m.Store(key(i), i)
+		}
+		rm := m.core.settle()
+		require.EqualValues(t, 256, rm.buckets())
+		displaced := 0
+		for i := range rm.buckets() {
+			displaced += int(rm.bucket(i).observe().overflow())
+		}
+		require.Greater(t, displaced, n/50, "times that a key was displaced by a bucket")
+
+		visits := make([]int, n)
+		m.Range(func(k K, i int) bool {
+			require.Equal(t, key(i), k)
+			visits[i]++
+			if other := i ^ 1; other > n/2 {
+				m.Delete(key(other))
+				m.Store(key(other), other)
+			}
+			if resizes && rand.IntN(300) == 0 {
+				ftResize(m, n)
+			}
+			return true
+		})
+		for i, times := range visits[:n/2] {
+			require.Equal(t, 1, times, "visits of key %d, which stayed", i)
+		}
+		for i, times := range visits[n/2:] {
+			require.LessOrEqual(t, times, 1, "visits of key %d, which came and went", n/2+i)
+		}
+		require.NoError(t, m.Verify())
+	}
+}
+
+func TestRangeWhereKeysAreDisplaced(t *testing.T) {
+	asDisplaced(t, func(i int) int { return i })
+	asDisplaced(t, func(i int) int { return i }, WithHasher(func(k int, seed uint64) uint64 { return uint64(k) * 0x9e3779b97f4a7c15 }))
+	asDisplaced(t, func(i int) any { return i })
+	asDisplaced(t, strconv.Itoa)
+	asDisplaced(t, func(i int) float64 { return float64(i) })
+}
+
+// NaN keys behind their home can only be deleted by the slot that they are in. Every one is visited once, and every other deleted.
+func TestDeleteFuncWhereNaNsAreDisplaced(t *testing.T) {
+	const n = slotLimit * 64
+	for range ftN(20) {
+		m := New[float64, int]()
+		for i := range n {
+			if i%4 < 2 {
+				m.Store(math.NaN(), i)
+			} else {
+				m.Store(float64(i), i)
+			}
+		}
+		require.EqualValues(t, 64, m.core.settle().buckets())
+		var visits [n]int
+		deleted := m.DeleteFunc(func(_ float64, i int) bool { visits[i]++; return i%2 == 0 })
+		require.Equal(t, n/2, deleted)
+		require.Equal(t, n/2, m.Len())
+		var left [n]int
+		m.Range(func(_ float64, i int) bool { left[i]++; return true })
+		for i := range n {
+			require.Equal(t, 1, visits[i], "visits of %d", i)
+			require.Equal(t, i%2, left[i], "%d is there", i)
+		}
+		require.NoError(t, m.Verify())
+	}
 }

@@ -157,8 +157,9 @@ func (m *Map[K, V]) CompareAndDelete(key K, old V) (deleted bool) {
 //
 // Complexity: O(slots), less if f returns false before the end; it moves what a growth has not moved yet as it goes.
 // It allocates a list of entries if it comes to a bucket that was too full for all of them.
-// Blocking: locks a bucket that is too full for its entries while it lists them, and the buckets that it moves. If
-// keys may be NaN, waits before the first call of f while another goroutine allocates a smaller table.
+// Blocking: locks a bucket that is too full for its entries while it lists them, for which it hashes the keys in the buckets
+// behind, and the buckets that it moves. If keys may be NaN, waits before the first call of f while another goroutine
+// allocates a smaller table.
 // Ordering: buckets come in the order of hashes, which is random unless [WithStableHash] is given, and entries in a bucket
 // in an order that depends on what was stored and deleted before.
 //

@@ -15,6 +15,7 @@
 package hushmap
 
 import (
+	"math/bits"
 	"runtime"
 	"unsafe"
 
@@ -34,12 +35,13 @@ type entryRef[K comparable] struct {
 	control control // of the bucket when the entry was found
 }
 
-// bucketCopy are the keys of a bucket as they were at one instant.
+// bucketCopy are the keys of a bucket as they were at one instant, or those of them that belong to the batch.
 type bucketCopy[K comparable] struct {
 	bucket  uint64
 	control control
-	tophash uint64
-	keys    [bucketSlots]K // of those slots that have a tophash byte
+	tophash uint64           // 0 also for entries that are not of the batch
+	keys    [bucketSlots]K   // of those slots that have a tophash byte
+	refs    [bucketSlots]ref // to the keys, if they are in an arena
 }
 
 // entry is the entry in a slot that has a tophash byte.
@@ -53,8 +55,8 @@ type bound struct {
 	position uint64
 }
 
-// sweep is the state of one pass over a map. Its batch are the entries of one home bucket: those in copied if none of them is in
-// another bucket, and otherwise those on the list.
+// sweep is the state of one pass over a map. Its batch are the entries of one home bucket: those that were found there, in
+// copied, and those that were found in buckets behind, on the list.
 type sweep[K comparable, V any] struct {
 	core    *core[K, V]
 	in      *readMap[K, V] // the read map of the last pass
@@ -62,9 +64,9 @@ type sweep[K comparable, V any] struct {
 	earlier []bound
 	copied  bucketCopy[K]
 	bucket  *bucket[K, V] // of which copied is a copy
-	all     bool          // copied is the batch, and not list
 	list    []entryRef[K]
-	turn    int    // the entry visited last: a slot in copied, or an index of list
+	turn    int // the entry visited last: a slot in copied, or if listed an index of list
+	listed  bool
 	first   uint64 // the batch is of hashes from first
 	last    uint64 // to last
 }
@@ -94,15 +96,13 @@ func (s *sweep[K, V]) pass(rm *readMap[K, V], visit func(K, V) bool) (over bool)
 		return false
 	}
 	done := s.advance()
-	if s.all {
-		return !s.visitCopied(rm, visit) || done
-	}
-	return !s.visitList(rm, visit) || done
+	return !s.visitCopied(rm, visit) || len(s.list) != 0 && !s.visitList(rm, visit) || done
 }
 
 // visitCopied visits all that was copied. It reports false if visit did.
 func (s *sweep[K, V]) visitCopied(rm *readMap[K, V], visit func(K, V) bool) bool {
 	c := &s.copied
+	s.listed = false
 	for f := swar.Full(c.tophash); f != 0; f = swar.Next(f) {
 		slot := swar.First(f)
 		var value V
@@ -129,6 +129,7 @@ func (s *sweep[K, V]) visitCopied(rm *readMap[K, V], visit func(K, V) bool) bool
 
 // visitList visits what is on the list. It reports false if visit did.
 func (s *sweep[K, V]) visitList(rm *readMap[K, V], visit func(K, V) bool) bool {
+	s.listed = true
 	for i := range s.list {
 		e := &s.list[i]
 		if value, ok := s.current(rm, e); ok {
@@ -142,10 +143,10 @@ func (s *sweep[K, V]) visitList(rm *readMap[K, V], visit func(K, V) bool) bool {
 
 // visiting is the entry that visit is being called for.
 func (s *sweep[K, V]) visiting() entryRef[K] {
-	if s.all {
-		return s.copied.entry(s.turn)
+	if s.listed {
+		return s.list[s.turn]
 	}
-	return s.list[s.turn]
+	return s.copied.entry(s.turn)
 }
 
 // advance moves position behind the batch. It reports whether that was the last.
@@ -169,28 +170,34 @@ func (s *sweep[K, V]) collect(rm *readMap[K, V]) bool {
 		rm.near(home + sweepAhead)
 	}
 	b := rm.bucket(home)
-	s.list = s.list[:0]
-	for n := 0; ; n++ {
-		c := b.observe()
-		switch {
-		case c.moved():
-			return false
-		case c.overflow() != 0:
-			s.all = false
-			if !s.copyPath(rm, home) {
-				return false
-			}
-			s.filter(rm)
-		case !s.copyBucket(rm, b, home):
-			pause(n)
-			continue
-		default:
-			if s.all = true; !s.undisplaced(rm, home) {
-				s.filterCopied(rm)
-			}
-		}
-		return true
+	s.bucket, s.list = b, s.list[:0]
+	for n := 0; !copyBucket(&s.copied, rm, b, home); n++ {
+		pause(n)
 	}
+	switch c := s.copied.control; {
+	case c.moved():
+		return false
+	case c.overflow() != 0:
+		return s.collectPath(rm, home)
+	}
+	if !s.undisplaced(rm, home) {
+		s.filterCopied(rm)
+	}
+	return true
+}
+
+// collectPath is collect for a home whose entries may be in the buckets behind as well.
+func (s *sweep[K, V]) collectPath(rm *readMap[K, V], home uint64) bool {
+	if !s.copyPath(rm, home) {
+		return false
+	}
+	if !s.undisplaced(rm, home) {
+		s.filterCopied(rm)
+	}
+	if !s.narrows(rm) {
+		s.filter(rm)
+	}
+	return true
 }
 
 // enter goes on in read map rm, from the start if its seed is another one.
@@ -226,15 +233,14 @@ func (s *sweep[K, V]) evacuate(rm *readMap[K, V], home uint64) {
 }
 
 // copyBucket copies bucket i. It reports false, and has copied nothing of use, if the bucket changed meanwhile.
-func (s *sweep[K, V]) copyBucket(rm *readMap[K, V], b *bucket[K, V], i uint64) bool {
-	c := &s.copied
-	s.bucket = b
+func copyBucket[K comparable, V any](c *bucketCopy[K], rm *readMap[K, V], b *bucket[K, V], i uint64) bool {
 	c.bucket, c.control, c.tophash = i, b.observe(), b.observeTophash()
 	switch {
 	case rm.inArena():
 		for f := swar.Full(c.tophash); f != 0; f = swar.Next(f) {
 			slot := swar.First(f)
-			c.keys[slot] = keyOf[K](rm.traits.arena.Key(b.loadRef(rm.traits, slot).at()))
+			r := b.loadRef(rm.traits, slot)
+			c.keys[slot], c.refs[slot] = keyOf[K](rm.traits.arena.Key(r.at())), r
 		}
 	case unsafe.Sizeof(c.keys[0]) <= wordSize: // faster than to look which slots are free
 		for slot := range bucketSlots {
@@ -249,42 +255,88 @@ func (s *sweep[K, V]) copyBucket(rm *readMap[K, V], b *bucket[K, V], i uint64) b
 	return b.unchanged(c.control)
 }
 
-// enlist appends what was copied to the list.
-func (s *sweep[K, V]) enlist() {
-	if s.list == nil {
-		s.list = make([]entryRef[K], 0, 4*bucketSlots)
-	}
-	for f := swar.Full(s.copied.tophash); f != 0; f = swar.Next(f) {
-		s.list = append(s.list, s.copied.entry(swar.First(f)))
-	}
-}
-
-// copyPath lists the entries of home and of the buckets behind it that its entries may be in. While home is
-// locked no entry of it comes, goes or turns up elsewhere (I1). It reports false if a bucket has moved.
+// copyPath copies home, and lists the entries of the buckets behind it that its entries may be in. While home is locked
+// no entry of it comes, goes or turns up elsewhere (I1). It reports false if a bucket has moved.
 func (s *sweep[K, V]) copyPath(rm *readMap[K, V], home uint64) bool {
 	if !rm.bucket(home).lock() {
 		return false
 	}
 	defer rm.bucket(home).release()
-	for i, n := home, uint64(0); n <= rm.mask; i, n = (i+1)&rm.mask, n+1 {
-		for tries := 0; !s.copyBucket(rm, rm.bucket(i), i); tries++ {
+	for tries := 0; !copyBucket(&s.copied, rm, rm.bucket(home), home); tries++ {
+		pause(tries)
+	}
+	var behind bucketCopy[K]
+	for i, n := home, uint64(0); n < rm.mask && rm.bucket(i).observe().overflow() != 0; n++ {
+		i = (i + 1) & rm.mask
+		for tries := 0; !copyBucket(&behind, rm, rm.bucket(i), i); tries++ {
 			pause(tries)
 		}
-		s.enlist()
-		c := rm.bucket(i).observe()
-		if c.moved() {
+		if behind.control.moved() {
 			return false
 		}
-		if c.overflow() == 0 {
-			break
-		}
+		s.enlist(rm, &behind)
 	}
 	return true
+}
+
+// enlist appends to the list what belongs there, or at least may, of a bucket's copy.
+func (s *sweep[K, V]) enlist(rm *readMap[K, V], c *bucketCopy[K]) {
+	if s.narrows(rm) {
+		s.narrow(rm, c)
+	}
+	if s.list == nil && c.tophash != 0 {
+		s.list = make([]entryRef[K], 0, 2*bucketSlots)
+	}
+	for f := swar.Full(c.tophash); f != 0; f = swar.Next(f) {
+		s.list = append(s.list, c.entry(swar.First(f)))
+	}
+}
+
+// narrows reports whether narrow can tell, and be asked while a bucket is locked: a user's hasher cannot.
+func (s *sweep[K, V]) narrows(rm *readMap[K, V]) bool {
+	return len(s.earlier) == 0 && !rm.traits.irreflexive && (rm.inArena() || rm.hashed != hashCustom)
+}
+
+// narrow is filter for a copy, where narrows says so. Where it is cheap it looks at all slots, so that no branch depends on a
+// hash.
+func (s *sweep[K, V]) narrow(rm *readMap[K, V], c *bucketCopy[K]) {
+	var key K
+	switch {
+	case rm.inArena():
+		var due uint64
+		for slot, r := range c.refs {
+			due |= s.dueByte(r.hash(0), slot) // the bits that a ref lacks are 0 in first, as no table of refs has as many buckets
+		}
+		c.tophash &= due
+	case unsafe.Sizeof(key) == 8 && rm.hashed == hashWord:
+		var due uint64
+		for slot, key := range c.keys {
+			due |= s.dueByte(hash.Word(word(key), &rm.seed), slot)
+		}
+		c.tophash &= due
+	default:
+		for f := swar.Full(c.tophash); f != 0; f = swar.Next(f) {
+			slot := swar.First(f)
+			if h := rm.hash(c.keys[slot]); h < s.first || h > s.last {
+				c.tophash = swar.With(c.tophash, slot, 0)
+			}
+		}
+	}
+}
+
+// dueByte returns a word in which the bits of byte i are set if h is a hash of the batch, and no others.
+func (s *sweep[K, V]) dueByte(h uint64, i int) uint64 {
+	_, beyond := bits.Sub64(s.last-s.first, h-s.first, 0)
+	return (beyond - 1) & (0xff << (8 * i & 63))
 }
 
 // filterCopied is filter for what was copied.
 func (s *sweep[K, V]) filterCopied(rm *readMap[K, V]) {
 	c := &s.copied
+	if s.narrows(rm) {
+		s.narrow(rm, c)
+		return
+	}
 	for f := swar.Full(c.tophash); f != 0; f = swar.Next(f) {
 		slot := swar.First(f)
 		if e := c.entry(slot); !s.due(rm, &e) {
