@@ -175,7 +175,7 @@ func (s *sweep[K, V]) collect(rm *readMap[K, V]) bool {
 		pause(n)
 	}
 	switch c := s.copied.control; {
-	case c.moved():
+	case c.moved(): // the copy would do, as current looks up what is in it; but the newer table has the entries at hand
 		return false
 	case c.overflow() != 0:
 		return s.collectPath(rm, home)
