@@ -111,3 +111,53 @@ func asStopped(t *testing.T, make func() asStore) {
 	}
 	require.Greater(t, steps, 3, "it was never stopped")
 }
+
+// While a Range copies the path of a home bucket with displaced entries nobody moves one of them from there to behind, or it would
+// be found in both (I1). It is stopped at each of its steps in turn; where it holds the home bucket's lock the others have to wait.
+func TestRangeHoldsTheHomeWhileItCopiesThePath(t *testing.T) {
+	const moves, filler = 0, bucketSlots + 1
+	waited := false
+	for stop, reached := 0, true; reached; stop++ {
+		m := New[int, int](WithHasher(func(int, uint64) uint64 { return 0 }), withTuning(func(tu *tuning) { tu.rawHash = true }))
+		for k := range bucketSlots + 1 {
+			m.Store(k, k)
+		}
+		home := m.core.settle().bucket(0)
+		require.EqualValues(t, 1, home.observe().overflow())
+		done := make(chan struct{})
+		others := func() {
+			defer close(done)
+			m.Delete(moves)
+			m.Store(filler, filler)
+			m.Store(moves, moves)
+		}
+		steps := 0
+		reached = false
+		hook := func(protocolStep) {
+			if steps++; steps-1 != stop {
+				return
+			}
+			stepHook.Store(nil)
+			if reached = true; home.observe().locked() {
+				waited = true
+				go others()
+			} else {
+				others()
+			}
+		}
+		visits := [bucketSlots + 2]int{}
+		stepHook.Store(&hook)
+		m.Range(func(k, _ int) bool { visits[k]++; return true })
+		stepHook.Store(nil)
+		if reached {
+			<-done
+		}
+		require.NoError(t, m.Verify())
+		assert.LessOrEqual(t, visits[moves], 1, "visits of the key that moved, stopped at step %d", stop)
+		assert.LessOrEqual(t, visits[filler], 1, "visits of the key that came, stopped at step %d", stop)
+		for k := 1; k <= bucketSlots; k++ {
+			assert.Equal(t, 1, visits[k], "visits of key %d, which stayed, stopped at step %d", k, stop)
+		}
+	}
+	require.True(t, waited, "it was never stopped with the lock held")
+}
