@@ -294,11 +294,11 @@ func (s *sweep[K, V]) enlist(rm *readMap[K, V], c *bucketCopy[K]) {
 
 // narrows reports whether narrow can tell, and be asked while a bucket is locked: a user's hasher cannot.
 func (s *sweep[K, V]) narrows(rm *readMap[K, V]) bool {
-	return len(s.earlier) == 0 && !rm.traits.irreflexive && (rm.inArena() || rm.hashed != hashCustom)
+	return len(s.earlier) == 0 && (rm.inArena() || rm.hashed != hashCustom)
 }
 
-// narrow is filter for a copy, where narrows says so. Where it is cheap it looks at all slots, so that no branch depends on a
-// hash.
+// narrow is filter for a copy, where narrows says so. No branch depends on a hash; where hashing is cheap, none on which
+// slots are full either.
 func (s *sweep[K, V]) narrow(rm *readMap[K, V], c *bucketCopy[K]) {
 	var key K
 	switch {
@@ -315,12 +315,13 @@ func (s *sweep[K, V]) narrow(rm *readMap[K, V], c *bucketCopy[K]) {
 		}
 		c.tophash &= due
 	default:
+		var due uint64
 		for f := swar.Full(c.tophash); f != 0; f = swar.Next(f) {
 			slot := swar.First(f)
-			if h := rm.hash(c.keys[slot]); h < s.first || h > s.last {
-				c.tophash = swar.With(c.tophash, slot, 0)
-			}
+			_, h := rm.homeOf(c.bucket, swar.Byte(c.tophash, slot), c.keys[slot])
+			due |= s.dueByte(h, slot)
 		}
+		c.tophash &= due
 	}
 }
 
