@@ -297,8 +297,8 @@ func (s *sweep[K, V]) narrows(rm *readMap[K, V]) bool {
 	return len(s.earlier) == 0 && (rm.inArena() || rm.hashed != hashCustom)
 }
 
-// narrow is filter for a copy, where narrows says so. No branch depends on a hash; where hashing is cheap, none on which
-// slots are full either.
+// narrow is filter for a copy, where narrows says so. No branch depends on a hash; in refs, and in words of eight bytes, it
+// looks at free slots too, so that none depends on which are full.
 func (s *sweep[K, V]) narrow(rm *readMap[K, V], c *bucketCopy[K]) {
 	var key K
 	switch {
