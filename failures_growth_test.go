@@ -502,7 +502,9 @@ func TestInsertLoopsWhenFewSlotsAreFree(t *testing.T) {
 				require.Equal(t, before.Growths, after.Growths)
 				require.Zero(t, after.Rebuilds)
 				require.Equal(t, size, m.Len())
-				require.Less(t, ftMeanProbe(after), 1.0)
+				// The median is 0.1 to 0.5, one map of 96 entries in 400 has more than 1, and chance alone would give half
+				// the number of buckets.
+				require.Less(t, ftMeanProbe(after), 2.0)
 				require.NoError(t, m.Verify())
 			})
 		})
