@@ -301,28 +301,24 @@ func (s *sweep[K, V]) narrows(rm *readMap[K, V]) bool {
 // looks at free slots too, so that none depends on which are full.
 func (s *sweep[K, V]) narrow(rm *readMap[K, V], c *bucketCopy[K]) {
 	var key K
+	var due uint64
 	switch {
 	case rm.inArena():
-		var due uint64
 		for slot, r := range c.refs {
 			due |= s.dueByte(r.hash(0), slot) // the bits that a ref lacks are 0 in first, as no table of refs has as many buckets
 		}
-		c.tophash &= due
 	case unsafe.Sizeof(key) == 8 && rm.hashed == hashWord:
-		var due uint64
 		for slot, key := range c.keys {
 			due |= s.dueByte(hash.Word(word(key), &rm.seed), slot)
 		}
-		c.tophash &= due
 	default:
-		var due uint64
 		for f := swar.Full(c.tophash); f != 0; f = swar.Next(f) {
 			slot := swar.First(f)
 			_, h := rm.homeOf(c.bucket, swar.Byte(c.tophash, slot), c.keys[slot])
 			due |= s.dueByte(h, slot)
 		}
-		c.tophash &= due
 	}
+	c.tophash &= due
 }
 
 // dueByte returns a word in which the bits of byte i are set if h is a hash of the batch, and no others.
