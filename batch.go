@@ -38,7 +38,7 @@ const (
 // absent vals[i] becomes the zero value. Each key is looked up by itself, as by Load; together they are no snapshot.
 //
 // Complexity: as len(keys) calls of Load, with less waiting for memory in a large map; with fewer than eight keys, in a
-// table of less than 8 MiB, and while a table grows, it is just these calls. No allocation.
+// table of less than 8 MiB, and while a table grows, it is just these calls. It allocates no more than they do.
 // Blocking: as Load.
 // Errors: panics if the slices differ in length, before anything is loaded; or for an unhashable key, after those
 // before it.

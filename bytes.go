@@ -127,7 +127,7 @@ func (m *Bytes) DeleteB(key []byte) (deleted bool) { return m.Delete(borrowed[st
 
 // Range calls f for each key and value until f returns false, with the properties of [Map.Range]. The key stays valid
 // and keeps its chunk alive, of up to 256 KiB, or more for one long record; strings.Clone makes one that does not. The
-// value is a copy that is overwritten by the next call of f.
+// value is a copy that is valid until f returns, as the next call gets the same memory.
 func (m *Bytes) Range(f func(key string, value []byte) bool) {
 	var buffer []byte
 	s := sweep[string, record]{core: &m.core}

@@ -55,8 +55,9 @@ func (e *evacuation[K, V]) done() bool { return e.frozen.Load() == e.buckets() }
 
 // fits reports whether a table of n buckets takes the entries of one of old buckets however writers race with their
 // evacuation, so that adopt always finds a free slot. A table twice as large always does, as insertions stop at its
-// limit. Any other counts the insertions that it admits, and must have room for as many as there are writes while
-// writers evacuate sixteen buckets each: what came after those would have to wait.
+// limit. Any other counts the insertions that it admits, and must have room for a quarter as many as the old one has
+// buckets: a sixteenth are the writes until it is empty, as each evacuates sixteen, and what came after the last free slot
+// would have to wait.
 func fits(length int, old, n uint64) bool {
 	return n > old || roomAfter(length, old, n) >= int64(old/4)
 }

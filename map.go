@@ -22,14 +22,15 @@
 //
 // Growth. The write that exceeds the load limit of 3/4 publishes a read map with a new table of twice the size beside
 // the old one. From then on every write evacuates the old buckets its key could be in, and a few more, until none is
-// left; lookups ask the old table first. Mass deletion shrinks the table the same way. Only Grow and Compact, which are
-// there for that, always wait for a whole table to be moved; an insertion does if the new table is full before.
+// left; lookups ask the old table first. Mass deletion shrinks the table the same way. Only Compact, and Grow where the
+// table is too small, always wait for a whole table to be moved; an insertion does if the new table is full before.
 //
 // The protocol, with its invariants by number, is in docs/design.md; the code refers to it as I1 to I11. The files, in
-// the order in which they build on each other: options.go, layout.go (what words a type has), barrier.go (how words
-// enter and leave a slot), bucket.go, table.go (probing, locking), grow.go (evacuation), watch.go, readmap.go (which
-// table is current), flood.go, write.go, sweep.go (Range), compute.go, flight.go (LoadOrCompute), batch.go, map.go,
-// stringkeys.go, bytes.go, stats.go, verify.go.
+// the order in which they build on each other: options.go, layout.go (what words a type has), steps.go (where tests
+// stop), barrier.go (how words enter and leave a slot), bucket.go, table.go (probing, locking), grow.go (evacuation),
+// watch.go, readmap.go (which table is current), flood.go, write.go, sweep.go (Range), compute.go, flight.go
+// (LoadOrCompute), map.go, stats.go, verify.go, batch.go, stringkeys.go, bytes.go. Keys of kind string lie in an
+// internal/arena, and the slots hold where.
 package hushmap
 
 import "iter"
@@ -51,14 +52,17 @@ func (*noCopy) Unlock() {}
 //
 // The following holds for every method unless its own comment says otherwise.
 //
-// Complexity: O(1) expected. No allocation, except that a write may start a growth, which allocates a table, and that
-// passing a key or value to an interface type allocates at the caller. During a growth an operation moves a bounded
-// number of entries; an insertion moves more if the new table is full before the old one is empty.
+// Complexity: O(1) expected. During a growth an operation moves a bounded number of entries; an insertion moves more if
+// the new table is full before the old one is empty. No allocation for the call as such, but now and then for the map: a
+// write may have to make a larger or smaller table or a chunk for string keys, and an operation that helps to move entries,
+// a read too, what they move to. Compute allocates when others keep changing its key. Passing a key or value to an
+// interface type allocates at the caller.
 //
 // Blocking: a read takes no lock; but while a table grows, one in eight moves a bucket as writes do, and a value of
 // several words that is just being overwritten in place is waited for. A write holds the lock of one bucket (eight
 // entries), seldom two, and of three when it moves one: for well under a microsecond, unless a function given to
-// WithHasher is slow, a string key is long or needs a new chunk, or the thread of the holder is not running. Functions
+// WithHasher is slow, a string key is long or needs a new chunk, or the thread of the holder is not running. The first
+// write to an empty map makes its table, and others wait for that. Functions
 // passed to methods run without any lock and may call any method of the same map. A function that panics or calls
 // [runtime.Goexit] leaves the map usable and its key unchanged.
 //
@@ -78,7 +82,8 @@ type Map[K comparable, V any] struct {
 // AnyMap has the method set of [sync.Map]: `var m sync.Map` becomes `var m hushmap.AnyMap`, and nothing else changes.
 type AnyMap = Map[any, any]
 
-// New returns an empty map with the given options. Without options it is the same as new(Map[K, V]).
+// New returns an empty map with the given options. Without options it is the same as new(Map[K, V]). Of an option that is
+// given twice the last holds.
 //
 // Errors: New panics if an option is invalid by itself, or does not fit K or another option.
 func New[K comparable, V any](opts ...Option) *Map[K, V] {
@@ -158,10 +163,12 @@ func (m *Map[K, V]) CompareAndDelete(key K, old V) (deleted bool) {
 // Complexity: O(slots), less if f returns false before the end; it moves what a growth has not moved yet as it goes.
 // It allocates a list of entries if it comes to a bucket that was too full for all of them.
 // Blocking: locks a bucket that is too full for its entries while it lists them, for which it hashes the keys in the buckets
-// behind, and the buckets that it moves. If keys may be NaN, waits before the first call of f while another goroutine
-// allocates a smaller table.
-// Ordering: buckets come in the order of hashes, which is random unless [WithStableHash] is given, and entries in a bucket
-// in an order that depends on what was stored and deleted before.
+// behind, and the buckets that it moves. If keys may be NaN (floats, interfaces, what holds such), waits before the first
+// call of f while another goroutine allocates a smaller table, and until it returns the map neither shrinks by itself nor
+// defends itself against keys that collide.
+// Ordering: buckets come in the order of hashes, and entries in a bucket in an order that depends on what was stored and
+// deleted before. Unless [WithStableHash] is given the hash is another for every map, but from one Range to the next it is
+// the same: the first entries are no random sample.
 //
 // A key of kind string stays valid for as long as it is kept, and keeps the chunk that it is in; [strings.Clone] makes one
 // that does not.
@@ -249,11 +256,11 @@ func (m *Map[K, V]) DeleteFunc(fn func(key K, value V) bool) int {
 }
 
 // Grow makes room for n more entries, so that storing them will not grow the map. Deletions do not shrink the table below
-// that, until it grows beyond or Compact is called.
+// that, until it grows beyond or Compact or Clear is called.
 //
 // Units: entries.
-// Complexity: O(entries) if the table is too small, else O(1).
-// Blocking: waits until all entries have moved; other operations go on meanwhile.
+// Complexity: O(slots + n) if the table is too small, else O(1).
+// Blocking: if the table is too small, waits until all entries have moved; other operations go on meanwhile.
 // Errors: Grow panics if n is negative or the table would not fit the address space.
 func (m *Map[K, V]) Grow(n int) {
 	m.core.grow(n)

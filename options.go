@@ -56,8 +56,8 @@ type tuning struct {
 var defaultTuning = tuning{chunk: 16, atOnce: 16, mapFrom: mem.MapThreshold, farFrom: 8 << 20, waste: 4 << 10}
 
 // WithCapacity makes the first table large enough for n entries, so that filling a map of known size never grows
-// it. It is also the size below which deletions do not shrink the table; [Map.Compact] and [Map.Clear] go below it.
-// No table is allocated before the first write.
+// it. It is also the size below which deletions do not shrink the table; [Map.Compact] goes below it. No table is allocated
+// before the first write; after [Map.Clear] the next one makes a table of this capacity again.
 //
 // Units: entries. Errors: New panics if n is negative or the table would not fit the address space.
 func WithCapacity(n int) Option {
@@ -77,7 +77,7 @@ func WithCapacity(n int) Option {
 // corrupts the map.
 //
 // Reason to exist: keys of which only a part identifies, and hashes that are at hand already.
-// Errors: New panics if hash is nil or if K is not the key type of the map.
+// Errors: New panics if hash is nil, if K is not the key type of the map, or if WithStableHash is given as well.
 func WithHasher[K comparable](hash func(key K, seed uint64) uint64) Option {
 	return Option{func(s *settings) {
 		if hash == nil {
@@ -92,7 +92,8 @@ func WithHasher[K comparable](hash func(key K, seed uint64) uint64) Option {
 //
 // Reason to exist: reproducible runs. Anyone who knows the hash can build keys that collide, and the map will not
 // defend itself by changing the seed: use it for trusted keys only.
-// Errors: New panics if keys of type K hold addresses (pointers, channels), which no hash can make stable.
+// Errors: New panics if keys of type K hold addresses (pointers, channels), which no hash can make stable, or if WithHasher
+// is given as well.
 func WithStableHash() Option {
 	return Option{func(s *settings) { s.stable = true }}
 }
@@ -107,8 +108,8 @@ func WithoutShrink() Option {
 // WithHugePages says whether large tables of pointer-free slots ask the operating system for huge pages. Such tables,
 // from 2 MiB on, lie outside the Go heap. With HugePagesAuto they get what can be had first: reserved huge pages; pages
 // that the system is advised to make huge; plain pages; the Go heap. With HugePagesOff they get small pages,
-// also where the system is set up to give programs huge ones unasked, or the heap. Only Linux has the first two, and
-// WebAssembly lacks the third. Stats.Memory says what a table got.
+// also where the system is set up to give programs huge ones unasked, or the heap. Only Linux has the first two; WebAssembly,
+// Plan 9 and builds with -race have nothing but the heap. Stats.Memory says what a table got.
 // Slots are free of pointers if K and V are, where a key of kind string counts as free.
 //
 // A table that was replaced is unmapped when a garbage collection has found no reader in it. Mapping starts collections

@@ -206,7 +206,8 @@ func TestWithoutShrink(t *testing.T) {
 	}
 }
 
-// After a shrinking it is a factor of two to the next transition: a length that oscillates by less causes none.
+// After a shrinking it is a factor of two to the next growth and of four to the next shrinking: a length that oscillates by
+// less causes none.
 func TestShrinkHysteresis(t *testing.T) {
 	var m Map[int, int]
 	n := 0

@@ -40,7 +40,7 @@ const (
 	stripedBuckets = 128
 
 	// shrinkFraction: a table whose entries are fewer than its limit divided by shrinkFraction shrinks to a quarter.
-	// From there it is a factor of two to the next shrinking and to the next growth, so that no oscillation of the
+	// From there it is a factor of two to the next growth and of four to the next shrinking, so that no oscillation of the
 	// length by less than that makes the table thrash.
 	shrinkFraction = 8
 	shrinkShift    = 2

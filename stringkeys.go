@@ -12,7 +12,7 @@ import (
 // LoadBytes is m.Load(K(key)) without the conversion, which would allocate a string. key must not change while the call
 // runs.
 //
-// Complexity: as Load; no allocation. Blocking, ordering: as Load.
+// Complexity, blocking, ordering: as Load, and it allocates no more than that does.
 func LoadBytes[K ~string, V any](m *Map[K, V], key []byte) (value V, ok bool) {
 	return m.Load(borrowed[K](key))
 }

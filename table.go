@@ -499,7 +499,7 @@ func (t *table[K, V]) lower(i, n uint64) {
 	t.traits.lowering.Add(-1)
 }
 
-// homeOf returns the home bucket and the hash of the entry in slot s of bucket i. A key that differs from itself
+// homeOf returns the home bucket and the hash of an entry of bucket i with tophash byte th. A key that differs from itself
 // cannot be looked up, and its hash means nothing: such an entry has its distance from home plus 1 in the place of
 // the tophash byte, and gets a random hash of that home.
 func (t *table[K, V]) homeOf(i uint64, th uint8, key K) (home, h uint64) {

@@ -32,9 +32,9 @@ var (
 // Verify checks the structure of the map and returns an error that names bucket, slot and broken invariant (by its
 // number in docs/design.md), or nil. It is meant for tests, and for finding out whether a program has overwritten the
 // map's memory; a map that is used according to the rules of Go never fails it, unless the function given to WithHasher is
-// inconsistent or panics.
+// inconsistent, panics or takes seconds.
 //
-// Complexity: O(slots), and several hashes per entry.
+// Complexity: O(slots), and several hashes per entry, taken with all buckets locked. Allocates a word per bucket.
 // Blocking: locks every bucket until it returns. Writes and other Verifies wait, and Range may; other reads do not.
 func (m *Map[K, V]) Verify() error { return m.core.verify() }
 

@@ -1,9 +1,9 @@
 // Package verify checks that hushmap.Map and hushmap.Bytes are linearizable, and that the check would notice if they
 // were not.
 //
-//	go test -v -C verify ./...                     thousands of short histories, a few mutants; about a minute
+//	go test -C verify -v ./...                     thousands of short histories, a few mutants; about a minute
 //	HUSHMAP_SOAK=10m go test -C verify -timeout 0  histories and experiments for ten minutes per test (1: one minute)
-//	HUSHMAP_MUTANTS=1 go test -v -C verify -timeout 0 -run 'Mutants|Unmutated'   every mutant of the engine: ten minutes
+//	HUSHMAP_MUTANTS=1 go test -C verify -v -timeout 0 -run 'Mutants|Unmutated'   every mutant of the engine: ten minutes
 //	HUSHMAP_SEED=7 go test -C verify -run Seed     one session again and again, from the seed that a failure printed
 //
 // HUSHMAP_ARTIFACTS names a directory for the pictures of histories that no order of their operations explains; without
