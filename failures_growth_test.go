@@ -511,6 +511,54 @@ func TestInsertLoopsWhenFewSlotsAreFree(t *testing.T) {
 	}
 }
 
+// The same row for a larger table: however many writers lose their threads right after they have inserted, before they look
+// at the length, what an evacuator brings that has lost its own finds room.
+func TestLostWritersLeaveRoomInALargerTable(t *testing.T) {
+	for _, buckets := range []uint64{4, 128} { // with one counter of the length, and with stripes
+		t.Run(fmt.Sprint(buckets), func(t *testing.T) {
+			ftWatch(t, func() {
+				m := New[uint64, uint64](WithCapacity(int(buckets*slotLimit)), WithHasher(func(k, _ uint64) uint64 { return k }),
+					withTuning(func(tu *tuning) { ftOneBucket(tu); tu.rawHash = true }))
+				shift := bits.LeadingZeros64(buckets) + 1
+				n := uint64(0)
+				for ; n < buckets*slotLimit; n++ {
+					m.Store(n%buckets<<shift|n<<8, n)
+				}
+				rm := m.core.read.Load()
+				require.Equal(t, buckets, rm.buckets())
+				require.True(t, m.core.resize(rm, 2*buckets))
+				rm = m.core.read.Load()
+				e := rm.old
+				require.True(t, e.grows())
+				lost := e.bucket(0)
+				require.True(t, lost.lock())
+				for i := range buckets - 1 {
+					e.evacuate(i+1, true)
+				}
+				for ; ; n++ {
+					var p place[uint64, uint64]
+					k := (2+n%(2*buckets-2))<<(shift-1) | n<<8
+					require.True(t, rm.lockKey(k, k, &p))
+					if !e.admits() {
+						rm.release(&p)
+						break
+					}
+					in, _ := rm.insertLocked(&p, k, n)
+					require.Equal(t, inserted, in, "the new table is full, and the old one is not empty")
+					rm.length.Inserted(here())
+					rm.release(&p)
+				}
+				require.Greater(t, n, 10*buckets, "insertions are refused though there is room")
+				lost.release()
+				e.evacuate(0, true)
+				require.True(t, e.done())
+				require.NoError(t, m.Verify())
+				require.EqualValues(t, n, m.Len())
+			})
+		})
+	}
+}
+
 // The same row with more goroutines than slots are free, and with a growth under way that has one free slot in a
 // hundred left when it begins.
 func TestInsertLoopsWhenFewSlotsAreFreeTogether(t *testing.T) {

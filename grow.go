@@ -46,18 +46,16 @@ type evacuation[K comparable, V any] struct {
 	_           cacheline.Pad
 	faulted     atomic.Uint64 // buckets of the new table that helpers have claimed to see to ahead; see faultIn
 	_           cacheline.Pad
-	crowded     atomic.Bool  // larger new table: both together exceed its limit; set by writers, never cleared
-	room        atomic.Int64 // any other: slots it has left for insertions before the old one is empty; written by everybody
+	room        atomic.Int64 // slots the new table has left for insertions before the old one is empty; written by everybody
 }
 
 // done reports whether every bucket is frozen. Then the new table owns all keys.
 func (e *evacuation[K, V]) done() bool { return e.frozen.Load() == e.buckets() }
 
 // fits reports whether a table of n buckets takes the entries of one of old buckets however writers race with their
-// evacuation, so that adopt always finds a free slot. A table twice as large always does, as insertions stop at its
-// limit. Any other counts the insertions that it admits, and must have room for a quarter as many as the old one has
-// buckets: a sixteenth are the writes until it is empty, as each evacuates sixteen, and what came after the last free slot
-// would have to wait.
+// evacuation, so that adopt always finds a free slot. Every table counts the insertions that it admits. A larger one has room
+// for more than will come. Any other must have it for a quarter as many as the old one has buckets: a sixteenth are the writes
+// until it is empty, as each evacuates sixteen, and what came after the last free slot would have to wait.
 func fits(length int, old, n uint64) bool {
 	return n > old || roomAfter(length, old, n) >= int64(old/4)
 }
@@ -68,15 +66,19 @@ func roomAfter(length int, old, n uint64) int64 {
 	return int64(n*bucketSlots) - int64(length) - int64(old)
 }
 
+// roomAhead is roomAfter for a larger table, while insertions into the old one go on: however many these are, there are no
+// more entries than the old one has slots. Of what it has beyond these, a table admits no more than its limit allows, or
+// searches would be long.
+func roomAhead(length int, old, n uint64) int64 {
+	return min(int64((n-old)*bucketSlots), int64(n*slotLimit)-int64(length))
+}
+
 // grows reports whether the new table is larger.
 func (e *evacuation[K, V]) grows() bool { return e.to.mask > e.mask }
 
 // admits reports whether an insertion may put its entry into the new table, where its home bucket is locked. If it
 // does not in the end, it vacates the slot that it was promised.
 func (e *evacuation[K, V]) admits() bool {
-	if e.grows() {
-		return !e.crowded.Load() || e.done()
-	}
 	if e.room.Add(-1) >= 0 || e.done() {
 		return true
 	}
@@ -85,11 +87,7 @@ func (e *evacuation[K, V]) admits() bool {
 }
 
 // vacate notes that a slot of the new table, taken or promised, is free. Once the old table is empty that means nothing.
-func (e *evacuation[K, V]) vacate() {
-	if !e.grows() {
-		e.room.Add(1)
-	}
-}
+func (e *evacuation[K, V]) vacate() { e.room.Add(1) }
 
 // evacuate moves the entries of old bucket i, if nobody has yet. It waits for the bucket's lock if wait is set, else
 // leaves a locked bucket alone.

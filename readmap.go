@@ -371,10 +371,7 @@ func (c *core[K, V]) finish(rm *readMap[K, V]) {
 
 // outgrown makes room: it starts a growth, or if one is under way already, does a larger part of it.
 func (c *core[K, V]) outgrown(rm *readMap[K, V]) {
-	if e := rm.old; e != nil {
-		if e.grows() {
-			e.crowded.Store(true)
-		}
+	if rm.old != nil {
 		c.helpOld(rm, outgrownHelps, true)
 		return
 	}
@@ -524,6 +521,9 @@ func (c *core[K, V]) resizeLocked(rm *readMap[K, V], n uint64, seed hash.Seed, t
 	old := &evacuation[K, V]{table: rm.table, to: c.newTable(tr, n, seed, n > rm.buckets())}
 	if homes := n / rm.buckets(); homes <= 2 && seed == rm.seed {
 		old.homes = homes
+	}
+	if old.grows() {
+		old.room.Store(roomAhead(rm.length.Len(), rm.buckets(), n))
 	}
 	from := rm.traits.arena
 	if tr.arena != from {
