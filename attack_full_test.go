@@ -10,29 +10,27 @@ import (
 	"time"
 )
 
-// The evacuator of a small table is stalled while it holds the lock of an old bucket that is not empty: it lost its
-// thread, say. Other goroutines go on to insert keys of other buckets, until no slot of the new table is free. Then
-// the evacuator goes on. It cannot adopt: the new table has no room, cannot grow before the old one is done, and
-// every other insertion waits for room as well. Nothing but a deletion ends it.
+// The evacuator of a small table is stalled while it holds the lock of an old bucket and has not copied anything yet: it
+// lost its thread, say. Other goroutines go on to insert keys of other buckets. If they did so until no slot of the new
+// table was free, the evacuator could not adopt when it goes on: the new table has no room, cannot grow before the old
+// one is done, and every other insertion waits for room as well. Nothing but a deletion would end it.
 func TestAttackNewTableFullBeforeOldIsEmpty(t *testing.T) {
-	m := New[uint64, uint64](WithHasher(func(k, _ uint64) uint64 { return k }))
-	m.core.settings.tuning.rawHash, m.core.traits.rawHash = true, true
 	key := func(bucketOf4, i uint64) uint64 { return bucketOf4<<62 | i<<8 | 7 }
+	var evacuates atomic.Bool
+	stalled, goOn := make(chan struct{}), make(chan struct{})
+	m := New[uint64, uint64](WithHasher(func(k, _ uint64) uint64 {
+		if k == key(0, 0) && evacuates.CompareAndSwap(true, false) {
+			close(stalled)
+			<-goOn
+		}
+		return k
+	}))
+	m.core.settings.tuning.rawHash, m.core.traits.rawHash = true, true
 	for i := range uint64(24) { // six per bucket: the table is at its limit
 		m.Store(key(i%4, i), i)
 	}
 
-	var evacuator atomic.Bool
-	stalled, goOn := make(chan struct{}), make(chan struct{})
-	hook := func(s protocolStep) {
-		if s == stepAdopted && evacuator.CompareAndSwap(false, true) {
-			close(stalled)
-			<-goOn
-		}
-	}
-	stepHook.Store(&hook)
-	defer stepHook.Store(nil)
-
+	evacuates.Store(true) // from here on only an evacuator hashes this key
 	var wg sync.WaitGroup
 	var stored atomic.Int64
 	wg.Add(1)
@@ -42,7 +40,8 @@ func TestAttackNewTableFullBeforeOldIsEmpty(t *testing.T) {
 		stored.Add(1)
 	}()
 	<-stalled
-	for g := range uint64(2) {
+	const goroutines = 3
+	for g := range uint64(goroutines) {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
@@ -65,9 +64,8 @@ func TestAttackNewTableFullBeforeOldIsEmpty(t *testing.T) {
 		t.Fatalf("hang: Len %d, slots %d, frozen %d of %d\n%s", m.Len(), rm.slotCount(),
 			rm.old.frozen.Load(), rm.old.buckets(), buf[:runtime.Stack(buf, true)])
 	}
-	stepHook.Store(nil)
 
-	if n := m.Len(); n != 24+1+2*40 {
+	if n := m.Len(); n != 24+1+goroutines*40 {
 		t.Errorf("Len %d", n)
 	}
 	look := func(k, want uint64) {
@@ -80,8 +78,9 @@ func TestAttackNewTableFullBeforeOldIsEmpty(t *testing.T) {
 	}
 	look(key(0, 100), 0)
 	for i := range uint64(40) {
-		look(key(1+i%3, 1000+i), i)
-		look(key(1+i%3, 1100+i), i)
+		for g := range uint64(goroutines) {
+			look(key(1+i%3, 1000+g*100+i), i)
+		}
 	}
 	if err := m.Verify(); err != nil {
 		t.Error(err)

@@ -512,13 +512,19 @@ func TestInsertLoopsWhenFewSlotsAreFree(t *testing.T) {
 }
 
 // The same row for a larger table: however many writers lose their threads right after they have inserted, before they look
-// at the length, what an evacuator brings that has lost its own finds room.
+// at the length, what an evacuator brings that has lost its own finds room. Insertions wait for it, or for a deletion.
 func TestLostWritersLeaveRoomInALargerTable(t *testing.T) {
 	for _, buckets := range []uint64{4, 128} { // with one counter of the length, and with stripes
 		t.Run(fmt.Sprint(buckets), func(t *testing.T) {
 			ftWatch(t, func() {
-				m := New[uint64, uint64](WithCapacity(int(buckets*slotLimit)), WithHasher(func(k, _ uint64) uint64 { return k }),
-					withTuning(func(tu *tuning) { ftOneBucket(tu); tu.rawHash = true }))
+				const last = 1<<63 | 7
+				var hashed atomic.Int64
+				m := New[uint64, uint64](WithCapacity(int(buckets*slotLimit)), WithHasher(func(k, _ uint64) uint64 {
+					if k == last {
+						hashed.Add(1)
+					}
+					return k
+				}), withTuning(func(tu *tuning) { ftOneBucket(tu); tu.rawHash = true }))
 				shift := bits.LeadingZeros64(buckets) + 1
 				n := uint64(0)
 				for ; n < buckets*slotLimit; n++ {
@@ -535,6 +541,8 @@ func TestLostWritersLeaveRoomInALargerTable(t *testing.T) {
 				for i := range buckets - 1 {
 					e.evacuate(i+1, true)
 				}
+				e.cursor.Store(2 * buckets) // helpers do not wait for bucket 0
+				var newest uint64
 				for ; ; n++ {
 					var p place[uint64, uint64]
 					k := (2+n%(2*buckets-2))<<(shift-1) | n<<8
@@ -547,8 +555,27 @@ func TestLostWritersLeaveRoomInALargerTable(t *testing.T) {
 					require.Equal(t, inserted, in, "the new table is full, and the old one is not empty")
 					rm.length.Inserted(here())
 					rm.release(&p)
+					newest = k
 				}
 				require.Greater(t, n, 10*buckets, "insertions are refused though there is room")
+				require.LessOrEqual(t, n, 2*buckets*slotLimit)
+
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					m.Store(last, 1)
+				}()
+				for before := hashed.Load(); hashed.Load() < before+20; { // several attempts
+					select {
+					case <-done:
+						require.Fail(t, "a key was inserted though there is no room")
+					default:
+						runtime.Gosched()
+					}
+				}
+				m.Delete(newest)
+				<-done
+
 				lost.release()
 				e.evacuate(0, true)
 				require.True(t, e.done())
@@ -556,6 +583,21 @@ func TestLostWritersLeaveRoomInALargerTable(t *testing.T) {
 				require.EqualValues(t, n, m.Len())
 			})
 		})
+	}
+}
+
+// What a larger table admits, and all that the old one may hold, fit its slots.
+func TestRoomAhead(t *testing.T) {
+	for old := uint64(1); old <= 1<<20; old *= 2 {
+		for n := 2 * old; n <= 64*old; n *= 2 {
+			for eighths := range 8*8 + 1 {
+				length := int(old) * eighths / 8
+				room := roomAhead(length, old, n)
+				require.LessOrEqual(t, int64(old*bucketSlots)+room, int64(n*bucketSlots))
+				require.LessOrEqual(t, int64(length)+room, int64(n*slotLimit))
+				require.GreaterOrEqual(t, room, int64(4*old), "a sixteenth of this would come while the old table is moved")
+			}
+		}
 	}
 }
 

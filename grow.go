@@ -47,15 +47,17 @@ type evacuation[K comparable, V any] struct {
 	faulted     atomic.Uint64 // buckets of the new table that helpers have claimed to see to ahead; see faultIn
 	_           cacheline.Pad
 	room        atomic.Int64 // slots the new table has left for insertions before the old one is empty; written by everybody
+	_           cacheline.Pad
 }
 
 // done reports whether every bucket is frozen. Then the new table owns all keys.
 func (e *evacuation[K, V]) done() bool { return e.frozen.Load() == e.buckets() }
 
 // fits reports whether a table of n buckets takes the entries of one of old buckets however writers race with their
-// evacuation, so that adopt always finds a free slot. Every table counts the insertions that it admits. A larger one has room
-// for more than will come. Any other must have it for a quarter as many as the old one has buckets: a sixteenth are the writes
-// until it is empty, as each evacuates sixteen, and what came after the last free slot would have to wait.
+// evacuation, so that adopt always finds a free slot. Every table counts the insertions that it admits, and what came after
+// the last free slot would have to wait. Until the old one is empty there come a sixteenth as many writes as it has buckets, as
+// each evacuates sixteen, unless evacuators lose their threads. A larger table has room for four times the buckets at least; of
+// any other a quarter is asked.
 func fits(length int, old, n uint64) bool {
 	return n > old || roomAfter(length, old, n) >= int64(old/4)
 }
@@ -67,8 +69,8 @@ func roomAfter(length int, old, n uint64) int64 {
 }
 
 // roomAhead is roomAfter for a larger table, while insertions into the old one go on: however many these are, there are no
-// more entries than the old one has slots. Of what it has beyond these, a table admits no more than its limit allows, or
-// searches would be long.
+// more entries than the old one has slots. Of what it has beyond these, a table admits no more than what its limit leaves of
+// the length that was counted, or searches would be long.
 func roomAhead(length int, old, n uint64) int64 {
 	return min(int64((n-old)*bucketSlots), int64(n*slotLimit)-int64(length))
 }

@@ -58,7 +58,7 @@ const (
 	// insertions took 0.6 of the time.
 	readerHelps = 8
 
-	// outgrownHelps is how many buckets a writer evacuates that finds the new table past its limit already.
+	// outgrownHelps is how many buckets a writer evacuates that finds the new table past its limit, or with no room left.
 	outgrownHelps = 128
 )
 

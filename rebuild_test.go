@@ -420,7 +420,7 @@ func TestArenaTooSmallForTheRecordsThatMove(t *testing.T) {
 	})
 }
 
-// An insertion that is promised a slot of a table that is no larger, and then finds a bucket locked that it must not wait for,
+// An insertion that is promised a slot of the new table, and then finds a bucket locked that it must not wait for,
 // starts again. Each time it gives the promise back.
 func TestDisturbedInsertionsGiveTheirSlotBack(t *testing.T) {
 	ftWatch(t, func() {
