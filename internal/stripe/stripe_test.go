@@ -137,19 +137,19 @@ func TestLenIsBoundedUnderWriters(t *testing.T) {
 	reading.Add(1)
 	go func() {
 		defer reading.Done()
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-			}
+		for { // once at least, even if the writers are done before
 			n := current.Load().Len()
 			reads++
 			if n < 0 || n > 2*writers {
 				t.Errorf("Len %d, but at most %d entries lived at once", n, 2*writers)
 				return
 			}
-			runtime.Gosched()
+			select {
+			case <-stop:
+				return
+			default:
+				runtime.Gosched()
+			}
 		}
 	}()
 	writing.Wait()
