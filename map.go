@@ -23,7 +23,7 @@
 // Growth. The write that exceeds the load limit of 3/4 publishes a read map with a new table of twice the size beside
 // the old one. From then on every write evacuates the old buckets its key could be in, and a few more, until none is
 // left; lookups ask the old table first. Mass deletion shrinks the table the same way. Only Compact, and Grow where the
-// table is too small, always wait for a whole table to be moved; an insertion does if the new table is full before.
+// table is too small, always wait for a whole table to be moved; an insertion does if the new one has no room left before.
 //
 // The protocol, with its invariants by number, is in docs/design.md; the code refers to it as I1 to I11. The files, in
 // the order in which they build on each other: options.go, layout.go (what words a type has), steps.go (where tests
@@ -53,7 +53,7 @@ func (*noCopy) Unlock() {}
 // The following holds for every method unless its own comment says otherwise.
 //
 // Complexity: O(1) expected. During a growth an operation moves a bounded number of entries; an insertion moves more if
-// the new table is full before the old one is empty. No allocation for the call as such, but now and then for the map: a
+// the new table has no room left before the old one is empty. No allocation for the call as such, but now and then for the map: a
 // write may have to make a larger or smaller table or a chunk for string keys, and an operation that helps to move entries,
 // a read too, what they move to. Compute allocates when others keep changing its key. Passing a key or value to an
 // interface type allocates at the caller.
@@ -62,9 +62,9 @@ func (*noCopy) Unlock() {}
 // several words that is just being overwritten in place is waited for. A write holds the lock of one bucket (eight
 // entries), seldom two, and of three when it moves one: for well under a microsecond, unless a function given to
 // WithHasher is slow, a string key is long or needs a new chunk, or the thread of the holder is not running. The first
-// write to an empty map makes its table, and others wait for that. Functions
-// passed to methods run without any lock and may call any method of the same map. A function that panics or calls
-// [runtime.Goexit] leaves the map usable and its key unchanged.
+// write to an empty map makes its table, and others wait for that. Functions passed to methods run without any lock and
+// may call any method of the same map. A function that panics or calls [runtime.Goexit] leaves the map usable and its key
+// unchanged.
 //
 // Ordering: in the terms of the Go memory model, a write synchronizes before any read that observes its effect.
 //
