@@ -326,6 +326,136 @@ func TestGrowthDoesWithoutSlowHugePages(t *testing.T) {
 	}
 }
 
+// Tables that are filled, and stay in use, have small pages joined to huge ones, wherever they lie: after a growth, and where
+// there was room for all from the beginning, once there are entries everywhere. Others do not.
+func TestFilledTablesHaveTheirPagesJoined(t *testing.T) {
+	tnNeedOwnMemory(t)
+	if text, err := os.ReadFile("/sys/kernel/mm/transparent_hugepage/enabled"); err != nil || strings.Contains(string(text), "[never]") {
+		t.Skip("the system gives no transparent huge pages")
+	}
+	if text, _ := os.ReadFile("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size"); string(text) != "2097152\n" {
+		t.Skipf("the system's huge pages have %q bytes", text)
+	}
+	const buckets, capacity = 1 << 15, 1 << 15 * slotLimit // 8.5 MiB with any keys
+	var mu sync.Mutex
+	pages := make(map[uintptr]bool)
+	defer mem.WatchJoins(func(page unsafe.Pointer) error {
+		mu.Lock()
+		defer mu.Unlock()
+		pages[uintptr(page)] = true
+		return unix.EAGAIN
+	})()
+	const huge = 2 << 20
+	joined := func(b *mem.Block) (n, of int) {
+		mu.Lock()
+		defer mu.Unlock()
+		for p := (uintptr(b.Base()) + huge - 1) &^ (huge - 1); p+huge <= uintptr(b.Base())+b.Size(); p += huge {
+			of++
+			if pages[p] {
+				n++
+			}
+		}
+		return n, of
+	}
+	joinedAll := func(b *mem.Block) func() bool {
+		return func() bool { n, of := joined(b); return n == of && of >= 3 }
+	}
+	joinedNone := func(b *mem.Block) {
+		time.Sleep(300 * time.Millisecond) // if they are to be joined, that begins after a third of this
+		n, of := joined(b)
+		assert.Zero(t, n)
+		assert.GreaterOrEqual(t, of, 3)
+	}
+	begin := func() { // earlier tables may have lain where the next will
+		mu.Lock()
+		defer mu.Unlock()
+		clear(pages)
+	}
+	storeUpTo := func(m *AnyMap, n int) *readMap[any, any] {
+		for i := range n {
+			m.Store(i, i)
+		}
+		rm := m.core.settle()
+		require.Equal(t, uint64(buckets), rm.buckets())
+		require.Equal(t, mem.Heap, rm.kind())
+		return rm
+	}
+
+	t.Run("after a growth", func(t *testing.T) {
+		begin()
+		rm := storeUpTo(New[any, any](), capacity/2+1000)
+		require.Eventually(t, joinedAll(rm.memory), 20*time.Second, time.Millisecond)
+		runtime.KeepAlive(rm)
+	})
+	t.Run("with capacity", func(t *testing.T) {
+		begin()
+		m := New[any, any](WithCapacity(capacity))
+		joinedNone(storeUpTo(m, capacity/3-1).memory)
+		rm := storeUpTo(m, capacity)
+		require.Eventually(t, joinedAll(rm.memory), 20*time.Second, time.Millisecond)
+		runtime.KeepAlive(rm)
+	})
+	t.Run("room for what never came", func(t *testing.T) {
+		begin()
+		m := New[any, any]()
+		m.Store(1, 1)
+		m.Grow(capacity - 1)
+		joinedNone(storeUpTo(m, 1000).memory)
+		runtime.KeepAlive(m)
+	})
+	t.Run("replaced", func(t *testing.T) {
+		begin()
+		m := New[any, any](WithCapacity(capacity))
+		replaced := storeUpTo(m, 1000).memory
+		m.Grow(capacity + 1)
+		replaced.Join()
+		joinedNone(replaced)
+	})
+	t.Run("cleared", func(t *testing.T) {
+		begin()
+		m := New[any, any](WithCapacity(capacity))
+		cleared := storeUpTo(m, 1000).memory
+		m.Clear()
+		cleared.Join()
+		joinedNone(cleared)
+	})
+	t.Run("buckets of several pages", func(t *testing.T) {
+		begin()
+		type large struct {
+			next *large
+			_    [4096/8 - 1]uint64
+		}
+		m := New[int, large](WithCapacity(800))
+		for i := range 800 {
+			m.Store(i, large{})
+		}
+		joinedNone(m.core.settle().memory)
+		runtime.KeepAlive(m)
+	})
+	t.Run("no huge pages", func(t *testing.T) {
+		begin()
+		rm := storeUpTo(New[any, any](WithHugePages(HugePagesOff)), capacity/2+1000)
+		joinedNone(rm.memory)
+		runtime.KeepAlive(rm)
+	})
+	t.Run("outside the Go heap", func(t *testing.T) {
+		tnNeedMapping(t)
+		begin()
+		defer mem.ForceFallback(mem.HugeTLB)()
+		defer mem.PretendTouch(func(unsafe.Pointer) time.Duration { return time.Second })()
+		m := New[uint64, uint64]()
+		for i := range uint64(1 << 16 * slotLimit) {
+			m.Store(i, i)
+		}
+		rm := m.core.settle()
+		if rm.memory.Kind() != mem.Advised {
+			t.Skip("no pages to advise: ", rm.memory.Kind())
+		}
+		require.Eventually(t, joinedAll(rm.memory), 20*time.Second, time.Millisecond)
+		runtime.KeepAlive(rm)
+	})
+}
+
 // tnMincore asks whether the page at p is in memory.
 func tnMincore(p unsafe.Pointer, present []byte) error {
 	_, _, errno := unix.Syscall(unix.SYS_MINCORE, uintptr(p), 1, uintptr(unsafe.Pointer(unsafe.SliceData(present))))

@@ -105,8 +105,8 @@ func WithoutShrink() Option {
 	return Option{func(s *settings) { s.noShrink = true }}
 }
 
-// WithHugePages says whether large tables of pointer-free slots ask the operating system for huge pages. Such tables,
-// from 2 MiB on, lie outside the Go heap. With HugePagesAuto they get what can be had first: reserved huge pages; pages
+// WithHugePages says whether large tables ask the operating system for huge pages. Those of pointer-free slots, from 2 MiB
+// on, lie outside the Go heap. With HugePagesAuto they get what can be had first: reserved huge pages; pages
 // that the system is advised to make huge; plain pages; the Go heap. With HugePagesOff they get small pages,
 // also where the system is set up to give programs huge ones unasked, or the heap. Only Linux has the first two; WebAssembly,
 // Plan 9 and builds with -race have nothing but the heap. Stats.Memory says what a table got.
@@ -119,8 +119,13 @@ func WithoutShrink() Option {
 //
 // A huge page is filled with zeroes when it is first written to. On a virtual machine whose host has to find that memory
 // first this may take a Store several milliseconds. A growth times that: where huge pages are slow, or not known to be fast,
-// its new table is filled in small pages, which the system may join later. The table that WithCapacity makes is not
-// watched in this way. With HugePagesOff no memory takes longer to come than a page of 4 KiB does.
+// its new table is filled in small pages. The table that WithCapacity makes is not watched in this way. With HugePagesOff no
+// memory takes longer to come than a page of 4 KiB does.
+//
+// Small pages of tables of 2 MiB and more, also of those with pointers on the Go heap, are joined to huge ones with
+// HugePagesAuto, in the background, once the table is a third full and has been in use for a tenth of a second. That takes a
+// kernel of Linux 6.1 or later whose administrator has not switched huge pages off, and makes page faults of the process wait
+// for less than a millisecond each time.
 //
 // Reason to exist: huge pages save TLB misses, but memory becomes resident 2 MiB at a time.
 // Errors: New panics if mode is not one of the HugePages constants.

@@ -22,6 +22,7 @@ package hushmap
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -362,10 +363,29 @@ func (c *core[K, V]) finish(rm *readMap[K, V]) {
 		c.publish(&next)
 		if rm.memory != nil {
 			rm.memory.Settle()
+			rm.joinPages(rm.length.Len())
 		}
 		if rm.inArena() && rm.traits.arena != rm.old.traits.arena {
 			rm.traits.arena.Settle()
 		}
+	}
+}
+
+// lookAtLength is called now and then where there are insertions: a table that is over its limit has to grow, and a large one
+// that began with more room than it needed is not written to all over before it is filled.
+func (c *core[K, V]) lookAtLength(rm *readMap[K, V]) {
+	if n := rm.length.Len(); n > rm.limit() {
+		c.outgrown(rm)
+	} else if rm.memory != nil && rm.old == nil {
+		rm.joinPages(n)
+	}
+}
+
+// joinPages sees to the pages of a large table that has n entries, if these are enough to be all over it. Buckets of several
+// pages have entries in the first.
+func (rm *readMap[K, V]) joinPages(n int) {
+	if n >= rm.limit()/3 && bucketSize[K, V]() <= uintptr(os.Getpagesize()) {
+		rm.memory.Join()
 	}
 }
 
@@ -549,6 +569,7 @@ func (c *core[K, V]) resizeLocked(rm *readMap[K, V], n uint64, seed hash.Seed, t
 		next.reseeded = seed != rm.seed
 	}
 	c.publish(next)
+	rm.memory.Retire()
 	return next
 }
 
@@ -693,6 +714,9 @@ func (c *core[K, V]) lenOf(rm *readMap[K, V]) (n int, current bool) {
 func (c *core[K, V]) clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if rm := c.read.Load(); rm != nil {
+		rm.memory.Retire()
+	}
 	c.read.Store(nil)
 	if invariants {
 		step(stepPublished)

@@ -56,7 +56,7 @@ type table[K comparable, V any] struct {
 	stride uint32 // from one bucket to the next, in words of 8 bytes
 	mask   uint64 // number of buckets - 1
 	traits *traits
-	memory *mem.Block // owns the array, unless it is a typed one on the Go heap, which base keeps alive
+	memory *mem.Block // owns the array, if it is large or outside the Go heap; base keeps one on the heap alive
 }
 
 // newTable allocates a table of n buckets, a power of two. Buckets without pointers may lie outside the Go heap: then
@@ -68,7 +68,8 @@ func newTable[K comparable, V any](tr *traits, n uint64, seed hash.Seed, tu *tun
 		shift: uint8(64 - bits.Len64(n-1)), hashed: tr.hashing, stored: tr.stored,
 		far: uintptr(n)*bucketSize[K, V]() >= tu.farFrom, stride: uint32(bucketSize[K, V]() / 8),
 	}
-	switch size := uintptr(n) * bucketSize[K, V](); {
+	size := uintptr(n) * bucketSize[K, V]()
+	switch {
 	case !tr.hasPointers && size >= tu.mapFrom:
 		policy.Threshold = tu.mapFrom
 		t.memory = mem.Alloc(size, policy)
@@ -79,6 +80,9 @@ func newTable[K comparable, V any](tr *traits, n uint64, seed hash.Seed, tu *tun
 		t.base = unsafe.Pointer(unsafe.SliceData(make([]bucket[ref, V], n)))
 	default:
 		t.base = unsafe.Pointer(unsafe.SliceData(make([]bucket[K, V], n)))
+	}
+	if t.memory == nil {
+		t.memory = mem.Adopt(t.base, size, policy)
 	}
 	if tu.control != 0 {
 		for i := range n {

@@ -64,8 +64,8 @@ func (c *core[K, V]) insertHome(s spot[K, V], key K, value V) bool {
 		rm.checkLocked(rm.home(s.hash))
 	}
 	b.release()
-	if n&rm.checkEvery == 0 && rm.length.Len() > rm.limit() {
-		c.outgrown(rm)
+	if n&rm.checkEvery == 0 {
+		c.lookAtLength(rm)
 	}
 	runtime.KeepAlive(rm)
 	return true
@@ -172,8 +172,8 @@ func (c *core[K, V]) insertUnlock(rm *readMap[K, V], p *place[K, V], key K, valu
 	}
 	n := rm.length.Inserted(here())
 	rm.release(p)
-	if n&rm.checkEvery == 0 && rm.length.Len() > rm.limit() {
-		c.outgrown(rm)
+	if n&rm.checkEvery == 0 {
+		c.lookAtLength(rm)
 	}
 	if distance > suspectDistance && !rm.reseeded {
 		c.suspect(rm, p.home)

@@ -1,5 +1,5 @@
 // Package mem supplies zeroed memory for bucket arrays of pointer-free types,
-// outside the Go heap where that pays.
+// outside the Go heap where that pays, and sees to the pages of all large ones.
 //
 // A Block owns its memory. While the Block is reachable the memory is there;
 // when the garbage collector finds the Block unreachable, a cleanup gives the
@@ -118,7 +118,7 @@ func (p Policy) threshold() uintptr {
 // The cleanup that unmaps it is attached to the Block's own address: hold the
 // pointer that Alloc returned, not a copy of the struct.
 type Block struct {
-	base   unsafe.Pointer // into a []uint64 (Heap), which it keeps alive, or into a mapping
+	base   unsafe.Pointer // into an object on the Go heap (Heap), which it keeps alive, or into a mapping
 	size   uintptr
 	mapped uintptr
 	kind   Kind
@@ -140,8 +140,8 @@ func (b *Block) Kind() Kind { return b.kind }
 // outside the Go heap: Size rounded up to whole pages, or 0 for Heap.
 func (b *Block) MappedBytes() uintptr { return b.mapped }
 
-// region is a mapping as the system knows it. Its start is never inside the Go
-// heap, so a region keeps nothing alive.
+// region is memory as the system knows it. Where it is a mapping its start is not inside the Go
+// heap, so it keeps nothing alive.
 type region struct {
 	start unsafe.Pointer
 	size  uintptr
@@ -175,6 +175,22 @@ func Alloc(size uintptr, p Policy) *Block {
 		panic(errTooBig)
 	}
 	b.base = heapWords(size)
+	if p.Huge {
+		b.onHeap()
+	}
+	return b
+}
+
+// Adopt returns a Block for memory that its caller has from the Go heap, size bytes from base on, so that its pages can be seen
+// to (Join), or nil if it is smaller than a mapping would be. The Block keeps the memory alive.
+func Adopt(base unsafe.Pointer, size uintptr, p Policy) *Block {
+	if size < p.threshold() {
+		return nil
+	}
+	b := &Block{base: base, size: size}
+	if p.Huge {
+		b.onHeap()
+	}
 	return b
 }
 

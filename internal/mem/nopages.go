@@ -17,6 +17,14 @@ func (b *Block) Touch(offset uintptr) {}
 // Settle says that the Block was filled. It does something on Linux only.
 func (b *Block) Settle() {}
 
+// Join says that the Block is filled and in use. It does something on Linux only.
+func (b *Block) Join() {}
+
+// Retire says that the Block is not going to be in use for long. It does something on Linux only.
+func (b *Block) Retire() {}
+
 func (b *Block) advised(bool) {}
+
+func (b *Block) onHeap() {}
 
 func (b *Block) keepSmall() {}
