@@ -122,10 +122,11 @@ func WithoutShrink() Option {
 // its new table is filled in small pages. The table that WithCapacity makes is not watched in this way. With HugePagesOff no
 // memory takes longer to come than a page of 4 KiB does.
 //
-// Small pages of tables of 2 MiB and more, also of those with pointers on the Go heap, are joined to huge ones with
-// HugePagesAuto, in the background, once the table is a third full and has been in use for a tenth of a second. That takes a
-// kernel of Linux 6.1 or later whose administrator has not switched huge pages off, and makes page faults of the process wait
-// for less than a millisecond each time.
+// Tables of 2 MiB and more that are in small pages for this reason, and those with pointers, which lie on the Go heap, have their
+// pages joined to huge ones by HugePagesAuto, in the background: once they hold a third of the entries for which they have room,
+// and have been in use for a tenth of a second. That takes Linux 6.1 or later, whose administrator has not forbidden huge
+// pages. Page faults of the process wait meanwhile, each time for as long as it takes to copy 2 MiB. With HugePagesOff tables on
+// the Go heap have what pages the system gives to all of it.
 //
 // Reason to exist: huge pages save TLB misses, but memory becomes resident 2 MiB at a time.
 // Errors: New panics if mode is not one of the HugePages constants.

@@ -5,7 +5,7 @@
 // memory in small pages, and all of it in one go. Who fills a Block little by little, between other things, can ask to be
 // spared that. With Policy.Spread the first touch of each huge page is timed, and after a slow one the rest of the Block,
 // and for a while all of those that follow, begins with small pages. When it is filled (Settle) the kernel may join
-// them in its own time.
+// them in its own time, and join_linux.go does so sooner.
 //
 //	         probe was fast
 //	unknown ----------------> fast ---+
@@ -15,28 +15,15 @@
 //	   +------------ slowFor ----------+
 //
 // As long as nothing is known, pages are small, and a goroutine tries one that nobody waits for.
-//
-// Small pages of a Block that stays in use are joined little by little (Join), on the Go heap as well. The kernel does that
-// for memory that it was advised to, but 16 MiB in ten seconds; and memory of the Go heap is not ours to advise, as it
-// is going to be something else one day. So the kernel is told to do it now (MADV_COLLAPSE, Linux 6.1), which leaves no mark on
-// the address space. It copies the small pages to a huge one, and for that time page faults of the whole process wait. So
-// that these do not wait for the host as well, a huge page is mapped, written to and unmapped before, which takes as long
-// as it takes and nobody waits for. As a rule it is the next that the kernel hands out.
 
 package mem
 
 import (
-	"bytes"
 	"math/bits"
-	"os"
-	"path/filepath"
 	"runtime"
-	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
-	"weak"
 
 	"golang.org/x/sys/unix"
 )
@@ -44,14 +31,6 @@ import (
 const (
 	slowTouch = time.Millisecond // of processor time
 	slowFor   = 10 * time.Second
-
-	joinAfter = 100 * time.Millisecond // a table that a growing map soon leaves again is not worth it
-	joinRetry = 500 * time.Millisecond // when it is another's turn
-	joinRest  = 3                      // times as long as the last page took is the rest before the next
-
-	// largestJoint bounds the page that is copied while others wait. With small pages of 64 KiB, as some arm64 systems have
-	// them, a huge one is 512 MiB.
-	largestJoint = 4 << 20
 )
 
 // hugePages is what is known of how long they take.
@@ -96,10 +75,10 @@ func probe() {
 	}
 }
 
-// spread is what a Block knows whose huge pages are timed.
+// spread is what a Block knows of its huge pages.
 type spread struct {
 	touched []atomic.Uint32 // a bit for each huge page; nil: nothing is timed. The slice is immutable
-	shift   uint8           // log2 of the size of a huge page; immutable
+	shift   uint8           // log2 of the size of a huge page; 0: none are timed or joined. Immutable
 	small   atomic.Bool     // what was not touched yet gets small pages
 	settled atomic.Bool     // whatever it gets may become huge
 	joining atomic.Bool     // Join was called
@@ -153,124 +132,6 @@ func (b *Block) advised(spread bool) {
 	if !fast {
 		b.shrinkPages()
 	}
-}
-
-// onHeap prepares a Block on the Go heap for Join, if there is a huge page that it has to itself.
-func (b *Block) onHeap() {
-	if b.joint(0).size != 0 {
-		b.shift = uint8(bits.TrailingZeros64(uint64(hugePageSize())))
-	}
-}
-
-// joint returns the memory of the i-th huge page that is all in b, or an empty region.
-func (b *Block) joint(i uintptr) region {
-	huge := hugePageSize()
-	offset := -uintptr(b.base)&(huge-1) + i*huge
-	if offset+huge > b.size {
-		return region{}
-	}
-	return region{unsafe.Add(b.base, offset), huge}
-}
-
-// Join says that the Block has been written to all over and is in use. If it still is in a while, what it has in small
-// pages is joined to huge ones, unless the Policy was not to ask for them, or the administrator's is that nobody gets any.
-//
-//   - Complexity: constant; a load after the first time.
-//   - Blocking: never waits. Page faults of the process may wait later, once for each huge page, for as long as the kernel
-//     takes to copy it: 0.3 to 0.8 ms.
-func (b *Block) Join() {
-	if b.shift == 0 || b.joining.Load() || b.joining.Swap(true) {
-		return
-	}
-	if b.kind != Heap {
-		b.Settle() // or the kernel would refuse
-	}
-	w := weak.Make(b)
-	time.AfterFunc(joinAfter, func() { joinNext(w, 0) })
-}
-
-// Retire says that b is not going to be in use for much longer. It may be nil.
-func (b *Block) Retire() {
-	if b != nil {
-		b.retired.Store(true)
-	}
-}
-
-// joinTurn is set while the pages of some Block are being joined: the whole process does that to one at a time, rests included,
-// or many maps would need a thread each.
-var joinTurn atomic.Bool
-
-// joinNext makes a huge page of the next one of b that is in small pages, from the i-th on, and goes on after a rest. Between two
-// pages nothing keeps the Block.
-func joinNext(w weak.Pointer[Block], i uintptr) {
-	b := w.Value()
-	if b == nil || b.retired.Load() || !joinable() {
-		return
-	}
-	r := b.joint(i)
-	for r.size != 0 && b.touched != nil && b.touched[i/32].Load()&(1<<(i%32)) != 0 { // it came as a whole, or could not
-		i++
-		r = b.joint(i)
-	}
-	if r.size == 0 {
-		return
-	}
-	if joinTurn.Swap(true) {
-		time.AfterFunc(joinRetry, func() { joinNext(w, i) })
-		return
-	}
-	begin := time.Now()
-	err := join(r)
-	took := time.Since(begin)
-	runtime.KeepAlive(b)
-	time.AfterFunc(joinRest*took, func() {
-		joinTurn.Store(false)
-		if err != unix.ENOMEM && err != unix.EBUSY { // other refusals are about this page
-			joinNext(w, i+1)
-		}
-	})
-}
-
-// join makes a huge page of r. What is in it stays, and may be read and written to meanwhile.
-func join(r region) error {
-	if watch := watchJoins.Load(); watch != nil {
-		if err := (*watch)(r.start); err != nil {
-			return err
-		}
-	}
-	runtime.LockOSThread() // a processor keeps what it was given back last, and a thread seldom moves
-	defer runtime.UnlockOSThread()
-	if spare, err := mapAdvised(r.size); err == nil {
-		_ = osAdvise(region{spare.start, 1}, unix.MADV_POPULATE_WRITE)
-		_ = osUnmap(spare)
-	}
-	return osAdvise(r, unix.MADV_COLLAPSE)
-}
-
-// joinable reports whether pages can be joined: the kernel knows how, the administrator lets programs have huge pages, which
-// MADV_COLLAPSE does not ask, and to copy one does not take long.
-var joinable = sync.OnceValue(func() bool {
-	huge := hugePageSize()
-	if huge > largestJoint || hugePagesForbidden("/sys/kernel/mm/transparent_hugepage", huge) {
-		return false
-	}
-	r, err := mapAdvised(huge)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = osUnmap(r) }()
-	_ = osAdvise(region{r.start, 1}, unix.MADV_POPULATE_WRITE)
-	return osAdvise(r, unix.MADV_COLLAPSE) == nil
-})
-
-// hugePagesForbidden reports whether the settings in a directory say that nobody gets huge pages of a size.
-func hugePagesForbidden(settings string, size uintptr) bool {
-	for _, name := range []string{"enabled", "hugepages-" + strconv.Itoa(int(size>>10)) + "kB/enabled"} {
-		if text, err := os.ReadFile(filepath.Join(settings, name)); err == nil && bytes.Contains(text, []byte("[never]")) {
-			return true
-		}
-	}
-	return false
 }
 
 // keepSmall lets all of b be in small pages, also where the system gives every program huge ones
@@ -328,13 +189,4 @@ func PretendTouch(touch func(page unsafe.Pointer) time.Duration) (restore func()
 		hugePages.fast.Store(false)
 		hugePages.slow.Store(0)
 	}
-}
-
-var watchJoins atomic.Pointer[func(unsafe.Pointer) error]
-
-// WatchJoins lets watch see the address of every huge page that is about to be made of small ones, until restore is called.
-// An error is taken for the kernel's. It is for tests, one at a time.
-func WatchJoins(watch func(page unsafe.Pointer) error) (restore func()) {
-	watchJoins.Store(&watch)
-	return func() { watchJoins.Store(nil) }
 }
