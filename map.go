@@ -53,9 +53,9 @@ func (*noCopy) Unlock() {}
 // The following holds for every method unless its own comment says otherwise.
 //
 // Complexity: O(1) expected. During a growth an operation moves a bounded number of entries; an insertion moves more if
-// the new table has no room left before the old one is empty. No allocation for the call as such, but now and then for the map: a
-// write may have to make a larger or smaller table or a chunk for string keys, and an operation that helps to move entries,
-// a read too, what they move to. Compute allocates when others keep changing its key. Passing a key or value to an
+// the new table has no room left before the old one is empty. No allocation for the call as such, but now and then for the
+// map: a write may have to make a larger or smaller table or a chunk for string keys, and an operation that helps to move
+// entries, a read too, what they move to. Compute allocates when others keep changing its key. Passing a key or value to an
 // interface type allocates at the caller.
 //
 // Blocking: a read takes no lock; but while a table grows, one in eight moves a bucket as writes do, and a value of
