@@ -224,8 +224,8 @@ func TestPagesAfterASlowOneAreJoined(t *testing.T) {
 	if n := seen.len(); n < 5 || got == 0 {
 		t.Skipf("%d pages were tried, and %d bytes are in huge pages: memory is short or fragmented", n, got)
 	}
+	// There may be more than five: the kernel joins what was advised in its own time.
 	assert.Equal(t, wholePages(b)[3:], seen.pages)
-	assert.LessOrEqual(t, got, 5*uint64(hugePageSize()))
 }
 
 // idle reports whether no pages are being joined.
