@@ -451,15 +451,17 @@ func scMakeBytes(p *scPlace) (scMap, scState) {
 	return m, s
 }
 
-// scMakeMedium makes a map of strings with which lookups make no calls.
-func scMakeMedium(p *scPlace) (scMap, scState) {
-	m := &scTyped[string, string]{Map: New[string, string](p.options()...), value: scValue, number: scNumber}
-	names := scNamesOf(p, "a key of medium length %d", m.core.writable().hash)
-	m.key = func(k int) string { return names[k] }
-	m.index = func(k string) int { return slices.Index(names[:], k) }
-	s := p.fill(m)
-	scStart(p, &m.core)
-	return m, s
+// scMakeNamed makes a map of strings with the length that a format has.
+func scMakeNamed(format string) func(p *scPlace) (scMap, scState) {
+	return func(p *scPlace) (scMap, scState) {
+		m := &scTyped[string, string]{Map: New[string, string](p.options()...), value: scValue, number: scNumber}
+		names := scNamesOf(p, format, m.core.writable().hash)
+		m.key = func(k int) string { return names[k] }
+		m.index = func(k string) int { return slices.Index(names[:], k) }
+		s := p.fill(m)
+		scStart(p, &m.core)
+		return m, s
+	}
 }
 
 // scTypes are the types of keys and values: in one word; overwritten by relocation or between two marks; refs; keys
@@ -483,7 +485,9 @@ var scTypes = []struct {
 		}
 		return scIndex(k.(string))
 	}, func(n int) any { return scValue(n) }, func(v any) int { s, _ := v.(string); return scNumber(s) })},
-	{"medium string", scMakeMedium},
+	// Lookups of up to 16 bytes, of up to 32 and of more have a loop each.
+	{"medium string", scMakeNamed("a key of medium length %d")},
+	{"long string", scMakeNamed("a key that is longer than lookups without a call take: %d")},
 	{"Bytes", scMakeBytes},
 }
 

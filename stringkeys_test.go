@@ -495,3 +495,32 @@ func skDeep(depth, op, n int, m *Map[string, int], b *Bytes) int {
 	}
 	return 0
 }
+
+// No byte of a key is taken for granted, whatever the length: what a table keeps of hashes are 40 bits. Here all of them are
+// right, and one bit of the key in the arena is wrong.
+func TestLookupsCompareAllBytes(t *testing.T) {
+	text := strings.Repeat("a key of any length. ", 300/20)
+	for n := range 300 {
+		key := text[:n]
+		m, b := New[string, int](), NewBytes()
+		m.Store(key, n)
+		b.Set(key, nil)
+		var stored [2]string
+		for stored[0] = range m.Keys() {
+		}
+		for stored[1] = range b.All() {
+		}
+		found := [2]func() bool{func() bool { _, ok := m.Load(key); return ok }, func() bool { return b.Has(key) }}
+		for kind, found := range found {
+			require.Equal(t, key, stored[kind])
+			record := unsafe.Slice(unsafe.StringData(stored[kind]), n)
+			require.True(t, found(), "%d bytes", n)
+			for i := range record {
+				record[i] ^= 1 << (i % 8)
+				require.False(t, found(), "%d bytes, of which byte %d is another", n, i)
+				record[i] ^= 1 << (i % 8)
+			}
+			require.True(t, found(), "%d bytes", n)
+		}
+	}
+}

@@ -25,7 +25,6 @@ const wordwise = 64
 // there are no AES instructions.
 func String(str string, s *Seed) uint64 {
 	p, n := unsafe.Pointer(unsafe.StringData(str)), len(str)
-	var few uint64
 	switch {
 	case n > wordwise:
 		return Comparable(&str, s)
@@ -35,31 +34,55 @@ func String(str string, s *Seed) uint64 {
 			h = fold(load64(p, i)^s.A, load64(p, i+8)^h)
 		}
 		return Tail(h^s.A, p, n, s)
-	case n >= 4:
-		i := n >> 3 << 2 // 0, 4 or 8: no branch that keys of changing length would take by surprise
-		a, b := load32(p, 0)<<32^load32(p, i), load32(p, n-4)<<32^load32(p, n-4-i)
-		return last(fold(a^s.A, b^s.C), n, s)
+	case n >= Least:
+		a, b := Words(p, n)
+		return Pair(a, b, n, s)
 	case n > 0:
-		few = uint64(*(*byte)(p)) | uint64(*(*byte)(unsafe.Add(p, n/2)))<<8 | uint64(*(*byte)(unsafe.Add(p, n-1)))<<16
+		return Pair(Few(p, n), 0, n, s)
+	default:
+		return Pair(0, 0, n, s)
 	}
-	return last(fold(few^s.A, s.C), n, s)
 }
+
+// What follows can be inlined, by callers for whom a call is dear. String of the n bytes at p is
+//
+//	Tail(Head(p, n, s), p, n, s)     if n IsMedium
+//	Pair(a, b, n, s)                 if n IsShort, where Words has a and b, and below Least Few has a, and b is 0
 
 // IsMedium reports whether n is 17 to 32.
 func IsMedium(n int) bool { return uint(n-17) <= 32-17 }
 
-// Head begins String for the n bytes at p, if n IsMedium. It can be inlined, and so can Tail.
+// IsShort reports whether n is 1 to 16.
+func IsShort(n int) bool { return uint(n-1) <= 16-1 }
+
+// Least is the least n for Words.
+const Least = 4
+
+// Head begins with the first 16 bytes.
 func Head(p unsafe.Pointer, n int, s *Seed) uint64 {
 	return fold(load64(p, 0)^s.A, load64(p, 8)^s.C) ^ s.A
 }
 
-// Tail ends what Head began: String is Tail(Head(p, n, s), p, n, s).
+// Tail ends with the last 16 bytes.
 func Tail(head uint64, p unsafe.Pointer, n int, s *Seed) uint64 {
 	return fold(head^fold(load64(p, n-16)^s.D, load64(p, n-8)^s.B), s.B^uint64(n)<<1)
 }
 
-// last ends String for up to 16 bytes.
-func last(h uint64, n int, s *Seed) uint64 { return fold(h^s.A, s.B^uint64(n)<<1) }
+// Words returns the n bytes at p, 4 to 16, in two words, most of them more than once.
+func Words(p unsafe.Pointer, n int) (a, b uint64) {
+	i := n >> 3 << 2 // 0, 4 or 8: no branch that keys of changing length would take by surprise
+	return load32(p, 0)<<32 | load32(p, i), load32(p, n-4)<<32 | load32(p, n-4-i)
+}
+
+// Few returns the n bytes at p, 1 to 3, in one word.
+func Few(p unsafe.Pointer, n int) uint64 {
+	return uint64(*(*byte)(p)) | uint64(*(*byte)(unsafe.Add(p, n/2)))<<8 | uint64(*(*byte)(unsafe.Add(p, n-1)))<<16
+}
+
+// Pair hashes two words that are all of n bytes.
+func Pair(a, b uint64, n int, s *Seed) uint64 {
+	return fold(fold(a^s.A, b^s.C)^s.A, s.B^uint64(n)<<1)
+}
 
 // fold multiplies to 128 bits and xors the halves.
 func fold(a, b uint64) uint64 {

@@ -249,13 +249,24 @@ func TestPiecesAreString(t *testing.T) {
 	text := []byte("the quick brown fox jumps over the lazy dog, and runs away")
 	pieces := 0
 	for n := range len(text) {
-		if str, p := string(text[:n]), unsafe.Pointer(&text[0]); IsMedium(n) {
-			assert.Equal(t, String(str, &seed), Tail(Head(p, n, &seed), p, n, &seed), "%d bytes", n)
-			pieces++
+		str, p := string(text[:n]), unsafe.Pointer(&text[0])
+		var h uint64
+		switch {
+		case IsMedium(n):
+			h = Tail(Head(p, n, &seed), p, n, &seed)
+		case IsShort(n) && n >= Least:
+			a, b := Words(p, n)
+			h = Pair(a, b, n, &seed)
+		case IsShort(n):
+			h = Pair(Few(p, n), 0, n, &seed)
+		default:
+			continue
 		}
+		assert.Equal(t, String(str, &seed), h, "%d bytes", n)
+		pieces++
 	}
-	assert.Equal(t, 32-17+1, pieces)
-	assert.False(t, IsMedium(16) || IsMedium(33))
+	assert.Equal(t, 32, pieces)
+	assert.False(t, IsShort(0) || IsShort(17) || IsMedium(16) || IsMedium(33))
 }
 
 func TestStringIsUnbiased(t *testing.T) {
