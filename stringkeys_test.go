@@ -497,7 +497,7 @@ func skDeep(depth, op, n int, m *Map[string, int], b *Bytes) int {
 }
 
 // No byte of a key is taken for granted, whatever the length: what a table keeps of hashes are 40 bits. Here all of them are
-// right, and one bit of the key in the arena is wrong.
+// right, and one bit of the key in the arena, or of its length, is wrong.
 func TestLookupsCompareAllBytes(t *testing.T) {
 	text := strings.Repeat("a key of any length. ", 300/20)
 	for n := range 300 {
@@ -519,6 +519,12 @@ func TestLookupsCompareAllBytes(t *testing.T) {
 				record[i] ^= 1 << (i % 8)
 				require.False(t, found(), "%d bytes, of which byte %d is another", n, i)
 				record[i] ^= 1 << (i % 8)
+			}
+			if 0 < n && n < 255 {
+				length := (*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(record)), -1))
+				*length ^= 1
+				require.False(t, found(), "%d bytes, in the place of %d", *length, n)
+				*length ^= 1
 			}
 			require.True(t, found(), "%d bytes", n)
 		}
