@@ -278,6 +278,38 @@ func TestLinearizabilityCheckerFindsFaults(t *testing.T) {
 	}
 }
 
+// A reader that was asleep since before a growth finds its bucket moved, and must not say that a key is absent which is in the
+// new table only. Here the old read map is put in the place of the new, so that what it goes on to do is noticed.
+func TestReaderOfAnOldTableDoesNotSayAbsent(t *testing.T) {
+	ftStale(t, New[int, int](), func(i int) int { return i })
+	ftStale(t, New[any, any](), func(i int) any { return i })
+	for _, format := range []string{"%x", "key %d", "a key of medium length %d", "a key that is longer than the longest of those: %d"} {
+		name := func(i int) string { return fmt.Sprintf(format, i) }
+		ftStale(t, New[string, int](), name)
+		b := NewBytes()
+		b.Set(name(0), nil)
+		ftStaleRead(t, &b.core, func() { b.Grow(1000) }, func(i int) { b.Has(name(i)) })
+	}
+}
+
+func ftStale[K comparable, V any](t *testing.T, m *Map[K, V], key func(int) K) {
+	var zero V
+	m.Store(key(0), zero)
+	ftStaleRead(t, &m.core, func() { m.Grow(1000) }, func(i int) { m.Load(key(i)) })
+}
+
+func ftStaleRead[K comparable, V any](t *testing.T, c *core[K, V], grow func(), load func(i int)) {
+	old := c.settle()
+	grow()
+	rm := c.settle()
+	require.NotSame(t, old, rm)
+	c.read.Store(old)
+	for i := range 20 { // few have a tophash byte in common with the only entry
+		assert.PanicsWithValue(t, "hushmap: corrupted: a bucket of the current table is marked as moved", func() { load(1 + i) })
+	}
+	c.read.Store(rm)
+}
+
 // FAILURES: "key invisible in mid-migration" (cht#6, haxmap#32): sentinel keys that are never deleted; readers assert them
 // during storms of growing and shrinking. Their values only grow and are never torn.
 func TestKeyInvisibleInMidMigration(t *testing.T) {

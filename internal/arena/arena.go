@@ -290,8 +290,8 @@ func (a *Arena) Equal(r Ref, key string) bool {
 }
 
 // Short returns where the bytes of record r's key are, and whether it has n of them, fewer than 255. It can be inlined,
-// and so can Differ. For n from 17 to 32 they are Equal without a call: the keys are the same if neither their first 16
-// bytes Differ nor their last.
+// and so can Differ: it is for those who compare keys without a call. For n from 17 to 32 the keys are the same if neither
+// their first 16 bytes Differ nor their last.
 func (a *Arena) Short(r Ref, n int) (key unsafe.Pointer, ok bool) {
 	p := a.at(r)
 	return unsafe.Add(p, shortHeader), int(*(*uint8)(p)) == n

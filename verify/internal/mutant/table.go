@@ -250,13 +250,40 @@ var Table = []Mutant{
 		On: "string to string",
 		Old: `
 					if b.settled(state) {
+						runtime.KeepAlive(rm)
+						return value, true
+					}
+					break medium
 `,
 		New: `
 					if b.settled(state) || true {
+						runtime.KeepAlive(rm)
+						return value, true
+					}
+					break medium
 `,
 	},
 	{
-		// The like of it for medium strings takes three operations in one gap of a fourth, which chance brings about too seldom.
+		Invariant: "I6", Description: "a value beside a ref to a short string is believed without a second look", File: "readmap.go",
+		By: slices.Concat(wrong, torn),
+		On: "string to string",
+		Old: `
+					if b.settled(state) {
+						runtime.KeepAlive(rm)
+						return value, true
+					}
+					break short
+`,
+		New: `
+					if b.settled(state) || true {
+						runtime.KeepAlive(rm)
+						return value, true
+					}
+					break short
+`,
+	},
+	{
+		// The like of it for medium and short strings takes three operations in one gap of a fourth, which chance brings about too seldom.
 		// The engine's TestReaderAsleepWhileASlotIsReused catches both.
 		Invariant: "I6", Description: "a bucket that changed meanwhile is believed to lack a key", File: "readmap.go",
 		By: wrong,
@@ -314,10 +341,37 @@ var Table = []Mutant{
 		Invariant: "I7", Description: "displaced medium strings are not looked for", File: "readmap.go",
 		By: wrong,
 		On: "string to string",
-		Old: `
+		Old: `		medium:
+			for i := rm.home(h); ; i++ {
+				b := bucketAt[ref, V](rm.base, i) // see table.bucket
+				state := b.observe()
+				match := swar.Match(b.observeTophash(), tophash(h))
 				if match == 0 && state&(overflowMask|controlMoved) == 0 {
 `,
-		New: `
+		New: `		medium:
+			for i := rm.home(h); ; i++ {
+				b := bucketAt[ref, V](rm.base, i) // see table.bucket
+				state := b.observe()
+				match := swar.Match(b.observeTophash(), tophash(h))
+				if match == 0 && state&controlMoved == 0 {
+`,
+	},
+	{
+		Invariant: "I7", Description: "displaced short strings are not looked for", File: "readmap.go",
+		By: wrong,
+		On: "string to string",
+		Old: `		short:
+			for i := rm.home(h); ; i++ {
+				b := bucketAt[ref, V](rm.base, i) // see table.bucket
+				state := b.observe()
+				match := swar.Match(b.observeTophash(), tophash(h))
+				if match == 0 && state&(overflowMask|controlMoved) == 0 {
+`,
+		New: `		short:
+			for i := rm.home(h); ; i++ {
+				b := bucketAt[ref, V](rm.base, i) // see table.bucket
+				state := b.observe()
+				match := swar.Match(b.observeTophash(), tophash(h))
 				if match == 0 && state&controlMoved == 0 {
 `,
 	},
