@@ -180,7 +180,7 @@ func (c *core[K, V]) publish(rm *readMap[K, V]) {
 //
 // It is written three times, as strings of up to 16 bytes and of 17 to 32 are hashed and compared without a call, and where
 // there are calls the compiler keeps in memory what it could have in registers: 0.87 of the time for a thousand keys of 20
-// bytes, and for the identifiers in a text.
+// bytes, 0.88 for the identifiers in a text.
 //
 //go:nocheckptr
 func (c *core[K, V]) lookup(key K) (value V, ok bool) {

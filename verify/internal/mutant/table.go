@@ -284,7 +284,7 @@ var Table = []Mutant{
 	},
 	{
 		// The like of it for medium and short strings takes three operations in one gap of a fourth, which chance brings about too seldom.
-		// The engine's TestReaderAsleepWhileASlotIsReused catches both.
+		// The engine's TestReaderAsleepWhileASlotIsReused catches all three.
 		Invariant: "I6", Description: "a bucket that changed meanwhile is believed to lack a key", File: "readmap.go",
 		By: wrong,
 		Old: `
