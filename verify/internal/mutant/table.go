@@ -386,6 +386,36 @@ var Table = []Mutant{
 `,
 	},
 	{
+		Invariant: "I7", Description: "a search for a medium string goes on behind the end of the table", File: "readmap.go",
+		By: slices.Concat(wrong, wild, hang),
+		On: "string to string",
+		Old: `
+					break medium
+				}
+				if i == rm.mask || state&overflowMask == 0 || !b.settled(state) {
+`,
+		New: `
+					break medium
+				}
+				if state&overflowMask == 0 || !b.settled(state) {
+`,
+	},
+	{
+		Invariant: "I7", Description: "a search for a short string goes on behind the end of the table", File: "readmap.go",
+		By: slices.Concat(wrong, wild, hang),
+		On: "string to string",
+		Old: `
+					break short
+				}
+				if i == rm.mask || state&overflowMask == 0 || !b.settled(state) {
+`,
+		New: `
+					break short
+				}
+				if state&overflowMask == 0 || !b.settled(state) {
+`,
+	},
+	{
 		Invariant: "I7", Description: "displaced records are not looked for", File: "bytes.go", On: "Bytes",
 		By: wrong,
 		Old: `		if match == 0 && state&(overflowMask|controlMoved) == 0 {
