@@ -74,6 +74,7 @@ func mtAllocated(f func()) (objects, bytes uint64) {
 // A new string key allocates nothing of its own: there is an object per chunk, and no more bytes than the records need,
 // half as many again for the chunk that is not full, and the lists of chunks.
 func TestNewStringKeysAllocateOnlyChunks(t *testing.T) {
+	ftAlone(t)
 	const n, record = 40_000, 24 // 1 byte for the length and 16 of the key, in words of 8
 	keys := make([]string, n)
 	for i := range keys {

@@ -115,6 +115,7 @@ func afLikeRandom(t *testing.T, what string, n int, mean, far float64) {
 // Sets of integers that break hashes with a weak step: 1.5 million keys each, or with other than equal bits an eighth of that
 // unless HUSHMAP_SOAK is set.
 func TestAttackSetsOfIntegers(t *testing.T) {
+	ftAlone(t)
 	for _, set := range afSets {
 		n := afFull(afSize())
 		if os.Getenv("HUSHMAP_SOAK") == "" && !strings.HasPrefix(set.name, "equal") {
@@ -141,6 +142,7 @@ func afColliding(n, top int, seed hash.Seed) []uint64 {
 
 // Keys that collide under a seed that the attacker knows: that of WithStableHash, or of another map. Other maps do not care.
 func TestAttackKeysThatCollideUnderAKnownSeed(t *testing.T) {
+	ftAlone(t)
 	const buckets, top = 512, 9
 	n := afFull(buckets)
 	victim := New[uint64, struct{}](WithCapacity(n))
@@ -199,6 +201,7 @@ func afStrings(n int) []string {
 
 // Strings that collide in the hash of every program that does not seed XXH64, and WithStableHash.
 func TestAttackStringsThatCollideWithoutASeed(t *testing.T) {
+	ftAlone(t)
 	n := afFull(afSize() / 8)
 	strs := afStrings(n)
 	for _, s := range strs {

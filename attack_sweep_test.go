@@ -145,6 +145,7 @@ func asAttack[K, V comparable](t *testing.T, name string, key func(int) K, value
 }
 
 func TestAttackSweepByItsCallback(t *testing.T) {
+	ftAlone(t)
 	asAttack(t, "integers", func(i int) int { return i }, func(n int) int { return n })
 	asAttack(t, "wide", func(i int) [3]int { return [3]int{i, -i, i} }, func(n int) [4]int { return [4]int{n, n, -n, n} })
 	asAttack(t, "strings", strconv.Itoa, strconv.Itoa)
@@ -192,6 +193,7 @@ func asDisplaced[K comparable](t *testing.T, key func(int) K, options ...Option)
 }
 
 func TestRangeWhereKeysAreDisplaced(t *testing.T) {
+	ftAlone(t)
 	asDisplaced(t, func(i int) int { return i })
 	asDisplaced(t, func(i int) int { return i }, WithHasher(func(k int, seed uint64) uint64 { return uint64(k) * 0x9e3779b97f4a7c15 }))
 	asDisplaced(t, func(i int) any { return i })

@@ -81,6 +81,7 @@ func TestNewWithoutOptions(t *testing.T) {
 
 // The first table takes 24 entries; it doubles when the 25th arrives, then at the 49th, the 97th, ...
 func TestDoublingThresholds(t *testing.T) {
+	ftAlone(t)
 	for name, opts := range map[string][]Option{
 		"default":              nil,
 		"one bucket at a time": {stTuned(tuning{chunk: 1})},
@@ -112,6 +113,7 @@ func TestDoublingThresholds(t *testing.T) {
 
 // Beyond that the length is looked at now and then; a table may be a little fuller before it doubles.
 func TestDoublingOfLargeTables(t *testing.T) {
+	ftAlone(t)
 	var m Map[int, int]
 	limit := 1536
 	for i := 1; i <= 100_000; i++ {
@@ -128,6 +130,7 @@ func TestDoublingOfLargeTables(t *testing.T) {
 
 // A map of known size never grows while it is filled.
 func TestWithCapacityPreventsGrowth(t *testing.T) {
+	ftAlone(t)
 	for _, n := range []int{0, 1, 7, 24, 25, 48, 49, 384, 385, 768, 769, 1000, 1536, 10_000, 98_304, 98_305} {
 		m := New[int, int](WithCapacity(n))
 		require.Equal(t, Stats{}, m.Stats(), "nothing is allocated before the first write")
@@ -209,6 +212,7 @@ func TestWithoutShrink(t *testing.T) {
 // After a shrinking it is a factor of two to the next growth and of four to the next shrinking: a length that oscillates by
 // less causes none.
 func TestShrinkHysteresis(t *testing.T) {
+	ftAlone(t)
 	var m Map[int, int]
 	n := 0
 	up := func(to int) {
@@ -244,6 +248,7 @@ func TestShrinkHysteresis(t *testing.T) {
 
 // Grow makes room; storing what it was told to expect does not grow the map.
 func TestGrowMakesRoom(t *testing.T) {
+	ftAlone(t)
 	for _, n := range []int{0, 1, 24, 25, 1000, 50_000} {
 		var m Map[string, int]
 		for i := range 10 {

@@ -62,6 +62,7 @@ func TestFullTableIsRebuiltAtItsSize(t *testing.T) {
 
 // Compact leaves the dead bytes of a full table behind, and the table as it is.
 func TestCompactDropsTheDeadOfAFullTable(t *testing.T) {
+	ftAlone(t)
 	for _, buckets := range []int{minBuckets, 64} {
 		m := NewBytes(withTuning(func(tu *tuning) { tu.waste = 1 << 30 }))
 		value := make([]byte, 1000)

@@ -1,8 +1,9 @@
-//go:build !race && !hushmap_invariants
+//go:build !race && !hushmap_invariants && (!hushmap_atomic || hushmap_types)
 
 // This file runs the suite over many types. Each costs the compiler more than a second, so it is left out where types
 // make no difference: the suite uses one goroutine, in which there are no races to find, and hooks and invariants are the
-// same for all types. The word-atomic store path meets the same types under its own build tag.
+// same for all types. Words of as many types are stored with atomic instructions in words_test.go, and whole maps have them
+// on 386, and elsewhere if the tag hushmap_types asks for it.
 
 package hushmap
 

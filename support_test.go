@@ -140,6 +140,14 @@ func ftN(n int) int {
 	return max(n, 2)
 }
 
+// ftAlone skips a long test of one goroutine in race builds.
+func ftAlone(t testing.TB) {
+	t.Helper()
+	if raceEnabled {
+		t.Skip("one goroutine has no races, and this takes ten times as long with the detector")
+	}
+}
+
 // ftSoak skips a slow test unless it is asked for.
 func ftSoak(t *testing.T) {
 	if testing.Short() || os.Getenv("HUSHMAP_SOAK") == "" {

@@ -67,7 +67,7 @@ const tortureIDs = 100
 // torture stores, overwrites, deletes and moves entries from several goroutines while the collector runs all the time,
 // and checks everything that it reads.
 func torture(s *show) {
-	const workers, turns = 3, 4000
+	const workers, turns = 3, 2000
 	m := &victims{wrong: map[string]int{}}
 	m.large.Grow(50_000)
 	s.say("     pointer-free table in memory that is %q", m.large.Stats().Memory)
