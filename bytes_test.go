@@ -289,7 +289,6 @@ func byValue(size, salt int) string {
 // Values and keys of every size come back as they went in, also when a value of one size replaces one of another, and
 // when the records have moved to another arena.
 func TestBytesSizes(t *testing.T) {
-	ftAlone(t)
 	sizes := bySizes
 	if raceEnabled || testing.Short() {
 		sizes = slices.DeleteFunc(slices.Clone(sizes), func(n int) bool { return n > 300 && n != 256<<10 && n != 1<<20+1 })
@@ -576,7 +575,6 @@ func (p *byPlayer) sameContents() {
 
 // Random streams, the same in every run, over all configurations.
 func TestBytesModel(t *testing.T) {
-	ftAlone(t)
 	streams, length := uint64(3), 1500
 	if testing.Short() || raceEnabled || invariants {
 		streams, length = 1, 500
@@ -598,7 +596,6 @@ func TestBytesModel(t *testing.T) {
 // FAILURES: Range repeats, misses or resurrects entries. The callback changes the map, and its own copy of the value,
 // and makes the table grow and shrink; a key that stays is visited once, with its value.
 func TestBytesRange(t *testing.T) {
-	ftAlone(t)
 	for _, c := range byConfigs {
 		t.Run(c.name, func(t *testing.T) {
 			m := NewBytes(c.opts()...)

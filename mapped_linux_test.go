@@ -288,7 +288,6 @@ func TestReadsNeedNoRightToWrite(t *testing.T) {
 // is filled; huge pages are timed before anything is in them. When the growth has ended the kernel may make huge pages of
 // them.
 func TestGrowthDoesWithoutSlowHugePages(t *testing.T) {
-	ftAlone(t)
 	tnNeedMapping(t)
 	defer mem.ForceFallback(mem.HugeTLB)()
 	for _, slow := range []bool{false, true} {

@@ -208,7 +208,6 @@ func tnGrowing(t testing.TB, entries uint64) *Map[uint64, uint64] {
 // A mapping that cannot be had in the middle of a growth: the new table is on the heap while the old one is mapped, and
 // the other way round when mappings can be had again.
 func TestMappingFailsInTheMiddleOfAGrowth(t *testing.T) {
-	ftAlone(t)
 	tnNeedMapping(t)
 	const entries = 1000
 	m := tnGrowing(t, entries)

@@ -454,7 +454,6 @@ func stStream(seed uint64, config, n int) []byte {
 
 // Random streams, the same in every run, over key types and configurations.
 func TestModel(t *testing.T) {
-	ftAlone(t)
 	streams, length := uint64(3), 1500
 	if testing.Short() || raceEnabled {
 		streams, length = 1, 200

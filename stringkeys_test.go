@@ -80,7 +80,6 @@ func skTook(t *testing.T, config string, m *Map[skName, int]) {
 // The functions for keys of bytes do what the methods do, and keep nothing of the key: the bytes change as soon as a
 // call is over.
 func TestByteKeysAreStringKeys(t *testing.T) {
-	ftAlone(t)
 	for config, options := range skConfigs {
 		t.Run(config, func(t *testing.T) {
 			keys, r := skKeys(), rand.New(rand.NewPCG(1, 2))
@@ -275,7 +274,6 @@ func borrowForEver(stop *atomic.Bool) (died int) {
 
 // The whole API over hard keys, under every configuration.
 func TestSuiteHardStrings(t *testing.T) {
-	ftAlone(t)
 	keys := skKeys()
 	if raceEnabled || testing.Short() {
 		keys = slices.DeleteFunc(keys, func(k string) bool { return len(k) > 255 })

@@ -140,7 +140,7 @@ func ftN(n int) int {
 	return max(n, 2)
 }
 
-// ftAlone skips a long test of one goroutine in race builds.
+// ftAlone skips a long test of one goroutine in race builds, one about numbers: others may have addresses for checkptr to look at.
 func ftAlone(t testing.TB) {
 	t.Helper()
 	if raceEnabled {
