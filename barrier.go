@@ -12,7 +12,9 @@
 //
 // A reader that finds control unchanged has read words that no removal, relocation or wide write touched between
 // its two looks at control: each of those changes the version (or sets writing) before it stores into a slot a
-// reader may be looking at. Loads are ordered among themselves on TSO machines and by acquire loads elsewhere.
+// reader may be looking at. One store of a whole value, or of the only word of it that changes (storeData), needs no
+// new version: whatever a reader has of it was there at one instant. Loads are ordered among themselves on TSO machines
+// and by acquire loads elsewhere.
 
 package hushmap
 
@@ -226,6 +228,33 @@ func (b *bucket[S, V]) copySlot(tr *traits, i int, from *bucket[S, V], j int) {
 // storeValue overwrites a value: one store for a value in place, several between beginWriting and endWriting.
 func (b *bucket[S, V]) storeValue(tr *traits, i int, value V) {
 	storeWords(&b.slot(i).v, value, tr, valuePart)
+}
+
+// storeData overwrites a value by one store where it is an interface of the type that is there, or a string or slice of the
+// length and capacity that is there (I5): then the pointer to its data is all that differs, and any that the slot has held since
+// the last new version goes with what is beside it. It reports false, and has stored nothing, for any other value.
+func (b *bucket[S, V]) storeData(tr *traits, i int, value V) bool {
+	to, from := unsafe.Pointer(&b.slot(i).v), unsafe.Pointer(&value)
+	offset := uintptr(0)
+	switch {
+	case unsafe.Sizeof(value) == 2*wordSize && tr.data == inSecond:
+		if (*[2]uintptr)(to)[0] != (*[2]uintptr)(from)[0] {
+			return false
+		}
+		offset = wordSize
+	case unsafe.Sizeof(value) == 2*wordSize && tr.data == inFirst:
+		if (*[2]uintptr)(to)[1] != (*[2]uintptr)(from)[1] {
+			return false
+		}
+	case unsafe.Sizeof(value) == 3*wordSize && tr.data == inFirst:
+		if there, is := (*[3]uintptr)(to), (*[3]uintptr)(from); there[1] != is[1] || there[2] != is[2] {
+			return false
+		}
+	default:
+		return false
+	}
+	storePointer((*unsafe.Pointer)(unsafe.Add(to, offset)), *(*unsafe.Pointer)(unsafe.Add(from, offset)))
+	return true
 }
 
 // clearSlot drops the pointers of a removed entry, after bump (I4). A ref stays: readers who are late may follow it.

@@ -48,6 +48,9 @@ func loadWords[T any](src *T, tr *traits, p part) T {
 	return c.v
 }
 
+// storePointer writes one word of a slot, which is a pointer.
+func storePointer(dst *unsafe.Pointer, p unsafe.Pointer) { atomic.StorePointer(dst, p) }
+
 // storeRelease publishes a header word.
 func storeRelease(p *atomic.Uint64, w uint64) {
 	p.Store(w)

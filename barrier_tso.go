@@ -22,6 +22,9 @@ func loadWords[T any](src *T, _ *traits, _ part) T {
 	return *src
 }
 
+// storePointer writes one word of a slot, which is a pointer.
+func storePointer(dst *unsafe.Pointer, p unsafe.Pointer) { *dst = p }
+
 // storeRelease publishes a header word: a plain store is a release store here, and no locked instruction.
 func storeRelease(p *atomic.Uint64, w uint64) {
 	*(*uint64)(unsafe.Pointer(p)) = w

@@ -116,6 +116,9 @@ func (b *bucket[S, V]) overwriteLocked(tr *traits, i int, value V) int {
 		b.storeValue(tr, i, value)
 		return i
 	}
+	if b.storeData(tr, i, value) {
+		return i
+	}
 	w := b.tophashLocked()
 	free := swar.Empty(w)
 	if free == 0 {

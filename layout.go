@@ -198,6 +198,26 @@ func scalar(t reflect.Type) bool {
 	}
 }
 
+// dataWord says where a value has the pointer to its data, if it is of more words than that. See storeData.
+type dataWord uint8
+
+const (
+	noData   dataWord = iota
+	inFirst           // strings and slices: before the length and the capacity
+	inSecond          // interfaces: behind the type
+)
+
+func dataWordOf(t reflect.Type) dataWord {
+	switch t.Kind() {
+	case reflect.String, reflect.Slice:
+		return inFirst
+	case reflect.Interface:
+		return inSecond
+	default:
+		return noData
+	}
+}
+
 // traits is what the engine knows of a Map's types and options. It is derived once, before the first table is
 // published, and immutable but for what lowering points to. Tables with different arenas have different copies.
 type traits struct {
@@ -209,6 +229,8 @@ type traits struct {
 
 	// inPlace: a value is one machine word or nothing, and is overwritten by one store (I5).
 	inPlace bool
+	// data says which word of a wide value may change alone, by one store (I5).
+	data dataWord
 	// comparable: values can be compared, though doing so may panic.
 	comparable bool
 	// hasPointers: removed slots must be cleared, or what they point to never dies (I4).
@@ -264,6 +286,7 @@ func newTraits[K comparable, V any](s *settings) *traits {
 		key: layoutOf(kt), value: layoutOf(vt), whole: layoutOf(vt),
 		stored:      storageOf[K, V](),
 		inPlace:     scalar(vt),
+		data:        dataWordOf(vt),
 		lowering:    new(atomic.Int32),
 		comparable:  vt.Comparable(),
 		irreflexive: hash.MayBeIrreflexive(kt),

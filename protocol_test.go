@@ -29,7 +29,7 @@ var mtGoldens = map[string]mtGolden{
 	"in place": {0x2a45633b59f7a885, "12263 3670 5864 2661 0 91 41 319 200 24 21925 4406 11"},
 	"wide":     {0xdc7e398ed2ffdeb7, "12083 9240 11452 8231 244 78 16 337 200 24 21612 8195 11"},
 	"string":   {0xa55243df717354ca, "12329 9697 11588 8243 232 70 11 461 328 30 21871 4186 13"},
-	"any":      {0xae0f997ed9d050dd, "12433 9016 11234 8007 468 149 64 343 200 24 22178 8752 11"},
+	"any":      {0x5920e86e16afdd88, "12433 5903 8121 4894 192 149 64 343 200 24 22178 8744 11"},
 }
 
 func TestSameProtocolInEveryBuild(t *testing.T) {
@@ -43,7 +43,12 @@ func TestSameProtocolInEveryBuild(t *testing.T) {
 			return i
 		}
 		return fmt.Sprint(i)
-	}, func(n int) any { return n })
+	}, func(n int) any {
+		if n%3 == 0 {
+			return int64(n) // of another type, so that values are relocated too
+		}
+		return n
+	})
 }
 
 func mtTestProtocol[K comparable, V comparable](t *testing.T, name string, key func(int) K, value func(int) V) {

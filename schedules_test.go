@@ -335,13 +335,33 @@ func (m *scBytes) do(o scOp) (r scResult) {
 	return r
 }
 
-// scValue is a value of more than one word, and scNumber what it was made of: -1 if nothing that scValue makes.
-func scValue(n int) string { return fmt.Sprintf("value %d", n) }
+// scValue is a value of more than one word, and scNumber what it was made of: -1 if nothing that scValue makes. Some have the
+// same length, and take each other's place by one store, some have not.
+func scValue(n int) string { return fmt.Sprintf("value %d%s", n, strings.Repeat(" ", n%3)) }
 
 func scNumber(s string) int {
 	digits, ok := strings.CutPrefix(s, "value ")
-	n, err := strconv.Atoi(digits)
+	n, err := strconv.Atoi(strings.TrimRight(digits, " "))
 	if !ok || err != nil {
+		return -1
+	}
+	return n
+}
+
+// scBoxed is an interface of either of two types.
+func scBoxed(n int) any {
+	if n%2 == 0 {
+		return scValue(n)
+	}
+	return n
+}
+
+func scBoxedNumber(v any) int {
+	if s, ok := v.(string); ok {
+		return scNumber(s)
+	}
+	n, ok := v.(int)
+	if !ok {
 		return -1
 	}
 	return n
@@ -465,7 +485,7 @@ func scMakeNamed(formats ...string) func(p *scPlace) (scMap, scState) {
 	}
 }
 
-// scTypes are the types of keys and values: in one word; overwritten by relocation or between two marks; refs; keys
+// scTypes are the types of keys and values: in one word; overwritten by one store, relocation or between two marks; refs; keys
 // that must not be compared when torn; records.
 var scTypes = []struct {
 	name string
@@ -485,7 +505,7 @@ var scTypes = []struct {
 			return n
 		}
 		return scIndex(k.(string))
-	}, func(n int) any { return scValue(n) }, func(v any) int { s, _ := v.(string); return scNumber(s) })},
+	}, scBoxed, scBoxedNumber)},
 	// Under a hasher of the map's own, strings of up to 32 bytes are looked up in other loops.
 	{"medium string", scMakeNamed("a key of medium length %d")},
 	{"short string", scMakeNamed("a key %d", "%x")},

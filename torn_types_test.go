@@ -58,7 +58,13 @@ func TestWideValuesAreNeverTorn(t *testing.T) {
 	mtTestTorn(t, func(k int, n uint64) complex128 { return complex(float64(n>>16), float64(n>>16)+float64(k)) }, func(k int, v complex128) bool {
 		return imag(v)-real(v) == float64(k)
 	})
-	mtTestTorn(t, func(k int, n uint64) []byte { return make([]byte, n%9, 8+n%9) }, func(k int, v []byte) bool { return cap(v) == len(v)+8 })
+	mtTestTorn(t, func(k int, n uint64) []byte { // the data says which length and capacity fit
+		b := make([]byte, 32)
+		b[0], b[1] = byte(n%3), byte(8+n/3%3)
+		return b[:b[0]:b[1]]
+	}, func(k int, v []byte) bool {
+		return cap(v) >= 8 && len(v) == int(v[:8][0]) && cap(v) == int(v[:8][1])
+	})
 }
 
 func mtTestTorn[V any](t *testing.T, value func(k int, n uint64) V, sound func(k int, v V) bool) {
@@ -184,6 +190,8 @@ func TestInPlaceValuesAreNeverTorn(t *testing.T) {
 	pool := [4]*int{new(int), new(int), new(int), nil}
 	mtTestInPlace(t, func(i uint64) *int { return pool[i] })
 	mtTestInPlace(t, func(i uint64) struct{ p [1]*int } { return struct{ p [1]*int }{[1]*int{pool[i]}} })
+	mtTestInPlace(t, func(i uint64) any { return [2]uint64{i, ^i} }) // where the type stays
+	mtTestInPlace(t, func(i uint64) string { return fmt.Sprint("value ", i) })
 	// These are not in place on 32-bit machines, but must not be torn there either.
 	mtTestInPlace(t, func(i uint64) uint64 { return i * 0x5555555555555555 })
 	mtTestInPlace(t, func(i uint64) struct{ f [1]float64 } {

@@ -202,6 +202,19 @@ var Table = []Mutant{
 `,
 	},
 	{
+		Invariant: "I5", Description: "a string of another length is written in place without a mark", File: "barrier.go", Ordinary: true,
+		By: slices.Concat(wrong, torn),
+		Old: `		if (*[2]uintptr)(to)[1] != (*[2]uintptr)(from)[1] {
+			return false
+		}
+`,
+		New: `		if (*[2]uintptr)(to)[1] != (*[2]uintptr)(from)[1] {
+			b.storeValue(tr, i, value)
+			return true
+		}
+`,
+	},
+	{
 		Invariant: "I6", Description: "a value is believed without a second look", File: "barrier.go", Ordinary: true,
 		By: slices.Concat(wrong, torn),
 		Old: `	return control(b.control.Load())&stateMask == c&^(controlMoved|controlWriting)&stateMask
