@@ -93,6 +93,11 @@ func (o scOp) String() string {
 	}
 }
 
+// scJoined is the result of a LoadOrCompute that has waited for another, whose function failed with errWanted.
+const scJoined = -2
+
+var errWanted = errors.New("wanted")
+
 // scResult is what an operation returned; visits is Range's, each a batch's, by key.
 type scResult struct {
 	value  int
@@ -217,11 +222,14 @@ func (m *scTyped[K, V]) do(o scOp) (r scResult) {
 		r.value, r.ok = m.result(m.Compute(key, func(old V, loaded bool) (V, Op) { return arg, CancelOp }))
 	case scLoadOrCompute:
 		v, loaded, err := m.LoadOrCompute(key, func() (V, error) { return arg, nil })
-		if r.value, r.ok = m.number(v), loaded; err != nil {
+		switch r.value, r.ok = m.number(v), loaded; {
+		case err == errWanted && !loaded:
+			r.value = scJoined
+		case err != nil:
 			r.value = -1
 		}
 	case scFail:
-		v, loaded, err := m.LoadOrCompute(key, func() (V, error) { return arg, errors.New("wanted") })
+		v, loaded, err := m.LoadOrCompute(key, func() (V, error) { return arg, errWanted })
 		if r.value, r.ok = m.result(v, loaded); loaded == (err != nil) {
 			r.value = -1
 		}
@@ -688,6 +696,10 @@ func (s *scSchedule) check() error {
 			}
 		case a.op.kind == scDeleteFunc && !a.result.ok && s.first[a.op.key] != 0 && !s.writtenBeside(a):
 			return fmt.Errorf("DeleteFunc did not visit key %d, which was there all the time", a.op.key)
+		case a.result.value == scJoined && !slices.ContainsFunc(s.actors, func(b *scActor) bool {
+			return b.op.kind == scFail && b.op.key == a.op.key && b.call < a.end && a.call < b.end
+		}):
+			return fmt.Errorf("LoadOrCompute of key %d returned the error of nobody", a.op.key)
 		}
 	}
 	if i := slices.IndexFunc(s.actors, func(a *scActor) bool { return a.op.kind >= scLoadBatch }); i >= 0 {
@@ -738,6 +750,8 @@ func scExplains(state scState, left []*scActor, last *scState) bool {
 			r = a.result // it is sure of something only while nobody runs
 		case a.op.kind == scDeleteFunc && !a.result.ok:
 			next, r = state, a.result // it may have looked before the key was stored
+		case a.result.value == scJoined:
+			next, r = state, a.result // it stores nothing
 		}
 		if r.value == a.result.value && r.ok == a.result.ok && scExplains(next, slices.Delete(slices.Clone(left), i, i+1), last) {
 			return true
