@@ -43,13 +43,14 @@ func TestOverwritesByOneStore(t *testing.T) {
 // Readers see such values in the order in which they were stored, each whole, and the race detector has nothing to say.
 func TestOverwritesByOneStoreMeetReaders(t *testing.T) {
 	testOverwritesInOrder(t, func(n int) any { return n }, func(v any) int { return v.(int) })
-	testOverwritesInOrder(t, func(n int) string { return fmt.Sprintf("%09d", n) }, mustAtoi)
+	testOverwritesInOrder(t, func(n int) string { return fmt.Sprintf("%09d", n) }, nineDigits)
 	testOverwritesInOrder(t, func(n int) []byte { return fmt.Appendf(make([]byte, 0, 16), "%09d", n) }, func(v []byte) int {
-		return mustAtoi(string(v))
+		return nineDigits(string(v))
 	})
 }
 
-func mustAtoi(s string) int {
+// nineDigits is the number that s is in nine digits, or -1.
+func nineDigits(s string) int {
 	n, err := strconv.Atoi(s)
 	if err != nil || len(s) != 9 {
 		return -1

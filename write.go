@@ -296,7 +296,7 @@ func (c *core[K, V]) store(key K, value V) {
 			b.refs().overwriteLocked(rm.traits, i, value)
 		case rm.traits.inPlace: // overwriteLocked without a call
 			b.storeValue(rm.traits, i, value)
-		case unsafe.Sizeof(value) > wordSize && b.storeData(rm.traits, i, value):
+		case unsafe.Sizeof(value) > wordSize && b.storeData(rm.traits, i, value): // it is done
 		default:
 			b.overwriteLocked(rm.traits, i, value)
 		}
