@@ -227,3 +227,42 @@ func TestDeleteFuncWhereNaNsAreDisplaced(t *testing.T) {
 		require.NoError(t, m.Verify())
 	}
 }
+
+// A table of so many buckets is asked for ahead, with what its keys and values point to, up to the last and beyond the last.
+func TestRangeAsksForWhatIsPointedTo(t *testing.T) {
+	ftAlone(t)
+	const n = 1000
+	room := WithCapacity(pointersFrom * slotLimit)
+	asVisits(t, New[any, any](room), func(i int) any { return i }, func(v any) int { return v.(int) }, func(i int) any { return i }, n)
+	asVisits(t, New[string, string](room), strconv.Itoa, func(v string) int { i, _ := strconv.Atoi(v); return i }, strconv.Itoa, n)
+	asVisits(t, New[int, *int](room), func(i int) int { return i }, func(v *int) int { return *v }, func(i int) *int { return &i }, n)
+}
+
+func asVisits[K comparable, V any](t *testing.T, m *Map[K, V], key func(int) K, number func(V) int, value func(int) V, n int) {
+	t.Helper()
+	for i := range n {
+		m.Store(key(i), value(i))
+	}
+	rm := m.core.settle()
+	require.GreaterOrEqual(t, rm.buckets(), uint64(pointersFrom))
+	s := sweep[K, V]{core: &m.core}
+	require.True(t, s.asks(rm))
+	visits := make([]int, n)
+	m.Range(func(k K, v V) bool {
+		require.Equal(t, key(number(v)), k)
+		visits[number(v)]++
+		return true
+	})
+	for i, times := range visits {
+		require.Equal(t, 1, times, "visits of key %d", i)
+	}
+}
+
+// The value of a record is not in the slot, so there is nothing that it points to.
+func TestRecordsAreNotAskedForAsValues(t *testing.T) {
+	require.Equal(t, noData, newTraits[string, record](&defaults).data)
+	require.Equal(t, inFirst, newTraits[string, string](&defaults).data)
+	require.Equal(t, inFirst, newTraits[string, *int](&defaults).data)
+	require.Equal(t, inSecond, newTraits[string, any](&defaults).data)
+	require.Equal(t, noData, newTraits[string, int](&defaults).data)
+}

@@ -280,6 +280,15 @@ func (b *bucket[S, V]) loadValue(tr *traits, i int) V {
 	return loadWords(&b.slot(i).v, tr, valuePart)
 }
 
+// loadValueData loads the word of the value in slot i that is a pointer; see dataWord.
+func (b *bucket[S, V]) loadValueData(tr *traits, i int) unsafe.Pointer {
+	word := unsafe.Pointer(&b.slot(i).v)
+	if tr.data == inSecond {
+		word = unsafe.Add(word, wordSize)
+	}
+	return atomic.LoadPointer((*unsafe.Pointer)(word))
+}
+
 // loadData loads the second word of the key in slot i, which is an interface: the pointer to its data.
 func (b *bucket[S, V]) loadData(i int) unsafe.Pointer {
 	return atomic.LoadPointer(&(*[2]unsafe.Pointer)(unsafe.Pointer(&b.slot(i).k))[1])

@@ -198,18 +198,18 @@ func scalar(t reflect.Type) bool {
 	}
 }
 
-// dataWord says where a value has the pointer to its data, if it is of more words than that. See storeData.
+// dataWord says where a value has the pointer to its data. See storeData, which is for those of more words than that.
 type dataWord uint8
 
 const (
 	noData   dataWord = iota
-	inFirst           // strings and slices: before the length and the capacity
+	inFirst           // strings and slices: before the length and the capacity; pointers, maps, channels: all there is
 	inSecond          // interfaces: behind the type
 )
 
 func dataWordOf(t reflect.Type) dataWord {
 	switch t.Kind() {
-	case reflect.String, reflect.Slice:
+	case reflect.String, reflect.Slice, reflect.Pointer, reflect.UnsafePointer, reflect.Map, reflect.Chan:
 		return inFirst
 	case reflect.Interface:
 		return inSecond
@@ -229,7 +229,7 @@ type traits struct {
 
 	// inPlace: a value is one machine word or nothing, and is overwritten by one store (I5).
 	inPlace bool
-	// data says which word of a wide value may change alone, by one store (I5).
+	// data says which word of a value is a pointer: of a wide one it may change alone, by one store (I5).
 	data dataWord
 	// comparable: values can be compared, though doing so may panic.
 	comparable bool
@@ -306,7 +306,7 @@ func newTraits[K comparable, V any](s *settings) *traits {
 		tr.key = layoutOf(reflect.TypeFor[ref]())
 	}
 	if tr.stored == byRecord {
-		tr.value = layoutOf(reflect.TypeFor[nothing]())
+		tr.value, tr.data = layoutOf(reflect.TypeFor[nothing]()), noData
 	}
 	tr.hasPointers = tr.key.pointers != nil || tr.value.pointers != nil
 	if s.hasher != nil {

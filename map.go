@@ -161,7 +161,7 @@ func (m *Map[K, V]) CompareAndDelete(key K, old V) (deleted bool) {
 // visited all the same.
 //
 // Complexity: O(slots), less if f returns false before the end; it moves what a growth has not moved yet as it goes.
-// It allocates a list of entries if it comes to a bucket that was too full for all of them.
+// It allocates lists of a few entries for buckets that were too full for all of theirs, or change while it visits them.
 // Blocking: locks a bucket that is too full for its entries while it lists them, for which it hashes the keys in the buckets
 // behind, and the buckets that it moves. If keys may be NaN (floats, interfaces, what holds such), waits before the first
 // call of f while another goroutine allocates a smaller table, and until it returns the map neither shrinks by itself nor

@@ -201,8 +201,32 @@ func (t *table[K, V]) nearKeys(i uint64) {
 	prefetch.Hints(data[:n])
 }
 
+// nearValues asks for what the values of bucket i, modulo the number of buckets, point to where they are pointers or have one.
+// It needs no lock either.
+func (t *table[K, V]) nearValues(i uint64) {
+	var value V
+	if unsafe.Sizeof(value) < wordSize || t.traits.data == noData {
+		return
+	}
+	b := t.bucket(i & t.mask)
+	var data [bucketSlots]unsafe.Pointer
+	n := 0
+	for f := swar.Full(b.observeTophash()); f != 0; f = swar.Next(f) {
+		if t.inArena() {
+			data[n] = b.refs().loadValueData(t.traits, swar.First(f))
+		} else {
+			data[n] = b.loadValueData(t.traits, swar.First(f))
+		}
+		n++
+	}
+	prefetch.Hints(data[:n])
+}
+
 // home returns the index of the first bucket of h's probe sequence.
 func (t *table[K, V]) home(h uint64) uint64 { return h >> (t.shift & 63) }
+
+// lastOf returns the largest hash whose home is bucket i.
+func (t *table[K, V]) lastOf(i uint64) uint64 { return i<<(t.shift&63) + (1<<(t.shift&63) - 1) }
 
 // hash returns the key's hash under the table's seed. It panics for an unhashable key.
 func (t *table[K, V]) hash(key K) uint64 {

@@ -305,6 +305,14 @@ func (a *Arena) Key(r Ref) string {
 	return field(a.at(r))
 }
 
+// ShortKey is Key for a key of 1 to 254 bytes. If ok is false it is another one, and key is nothing to look into. It is small
+// enough to be inlined.
+func (a *Arena) ShortKey(r Ref) (key string, ok bool) {
+	p := a.at(r)
+	n := *(*uint8)(p)
+	return unsafe.String((*byte)(unsafe.Add(p, shortHeader)), n), n-1 < long-1
+}
+
 // Value returns the value of record r, for an Arena with values. It aliases
 // the chunk and is valid for ever.
 func (a *Arena) Value(r Ref) string {

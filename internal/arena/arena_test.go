@@ -844,3 +844,20 @@ func TestNobodySleepsForTheLock(t *testing.T) {
 		})
 	}
 }
+
+// ShortKey says of which keys it is not the one to ask.
+func TestShortKey(t *testing.T) {
+	a := New(false)
+	for _, n := range []int{0, 1, 8, 253, 254, 255, 256, 70_000} {
+		want := strings.Repeat("k", n)
+		r := a.Add(0, want)
+		key, ok := a.ShortKey(r)
+		assert.Equal(t, 0 < n && n < 255, ok, "%d bytes", n)
+		if ok {
+			assert.Equal(t, want, key)
+		}
+		assert.Equal(t, want, a.Key(r))
+	}
+	_, ok := a.ShortKey(0)
+	assert.False(t, ok)
+}
