@@ -205,5 +205,8 @@ func (c *core[K, V]) deleteFunc(fn func(key K, value V) bool) (deleted int) {
 		}
 		return true
 	})
+	if deleted != 0 {
+		c.shrinkAll()
+	}
 	return deleted
 }

@@ -1,28 +1,34 @@
-// This file is responsible for noticing key sets that were chosen to collide, and for the change of seed that
-// scatters them.
+// This file is responsible for noticing key sets that were chosen to collide, or come in the order of their hashes, and for
+// the change of seed, or the growth, that scatters them.
 
 package hushmap
 
-import (
-	"runtime"
+import "github.com/hushmap/hushmap/internal/hash"
 
-	"github.com/hushmap/hushmap/internal/hash"
-	"github.com/hushmap/hushmap/internal/swar"
-)
-
-// suspectDistance is how many buckets behind home an entry must land to make the table look at its hash: far more
-// than random hashes lead to at load factor 0.75. A false alarm costs one sample of that many buckets.
-const suspectDistance = 64
+// sparsest is how many buckets for each entry a table may have and still grow because entries are far behind their home.
+const sparsest = 16
 
 // suspect is called when a home bucket's neighbourhood is fuller than its load explains. If a new seed would scatter
 // the entries found there, it starts to rebuild the table under that seed, once per table; if not (the hasher itself
-// is constant, say), it does nothing but remember that it looked.
+// is constant, say), it does nothing but remember that it looked. A table whose hash must stay grows instead: keys that come
+// in the order of their hashes, as from a Range over another map with that hash, need the size that they have in the end.
 func (c *core[K, V]) suspect(rm *readMap[K, V], home uint64) {
-	if rm.old != nil || c.options().stable || c.passes.Load() != 0 || c.read.Load() != rm {
+	if rm.old != nil || c.passes.Load() != 0 || c.read.Load() != rm {
 		return
 	}
-	seed := hash.NewSeed()
-	helps := rm.scatters(home, seed) // before mu is taken: it may call a user's hasher
+	n, seed, helps := rm.buckets(), rm.seed, false // found out before mu is taken: it may call a user's hasher
+	if c.options().stable {
+		if n > sparsest*uint64(rm.length.Len()) {
+			return
+		}
+		_, now := rm.homesNear(home, n, seed)
+		n *= 2
+		_, then := rm.homesNear(home, n, seed)
+		helps = then > now+now/2
+	} else {
+		seed = hash.NewSeed()
+		helps = rm.scatters(home, seed)
+	}
 	if !c.mu.TryLock() {
 		return
 	}
@@ -32,32 +38,10 @@ func (c *core[K, V]) suspect(rm *readMap[K, V], home uint64) {
 		return
 	}
 	if helps {
-		c.resizeLocked(rm, rm.buckets(), seed, rm.traits)
+		c.resizeLocked(rm, n, seed, rm.traits)
 		return
 	}
 	next := *rm
 	next.reseeded = true
 	c.publish(&next)
-}
-
-// scatters reports whether the entries in the suspectDistance buckets from home on, of which most share a home
-// now, would have many homes under another seed.
-func (rm *readMap[K, V]) scatters(home uint64, seed hash.Seed) bool {
-	other := rm.table
-	other.seed = seed
-	entries, homes := 0, make(map[uint64]struct{})
-	for n := uint64(0); n < min(suspectDistance, rm.buckets()); n++ {
-		b := rm.bucket((home + n) & rm.mask)
-		c := b.observe()
-		for f := swar.Full(b.observeTophash()); f != 0; f = swar.Next(f) {
-			key := rm.loadKey(b, swar.First(f))
-			if !b.unchanged(c) {
-				break // never look into a torn key (I6); a sample is enough
-			}
-			entries++
-			homes[other.home(other.hash(key))] = struct{}{}
-		}
-	}
-	runtime.KeepAlive(rm)
-	return len(homes) > entries/4
 }

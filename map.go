@@ -22,13 +22,14 @@
 //
 // Growth. The write that exceeds the load limit of 3/4 publishes a read map with a new table of twice the size beside
 // the old one. From then on every write evacuates the old buckets its key could be in, and a few more, until none is
-// left; lookups ask the old table first. Mass deletion shrinks the table the same way. Only Compact, and Grow where the
-// table is too small, always wait for a whole table to be moved; an insertion does if the new one has no room left before.
+// left; lookups ask the old table first. Mass deletion shrinks the table the same way. Only Compact, DeleteFunc that leaves
+// few entries, and Grow where the table is too small, always wait for a whole table to be moved; an insertion does if the new
+// one has no room left before.
 //
 // The protocol, with its invariants by number, is in docs/design.md; the code refers to it as I1 to I11. The files, in
 // the order in which they build on each other: options.go, layout.go (what words a type has), steps.go (where tests
-// stop), barrier.go (how words enter and leave a slot), bucket.go, table.go (probing, locking), grow.go (evacuation),
-// watch.go, readmap.go (which table is current), flood.go, write.go, sweep.go (Range), compute.go, flight.go
+// stop), barrier.go (how words enter and leave a slot), bucket.go, table.go (probing, locking), crowd.go, grow.go
+// (evacuation), watch.go, readmap.go (which table is current), flood.go, write.go, sweep.go (Range), compute.go, flight.go
 // (LoadOrCompute), map.go, stats.go, verify.go, batch.go, stringkeys.go, bytes.go. Keys of kind string lie in an
 // internal/arena, and the slots hold where.
 package hushmap
@@ -165,10 +166,11 @@ func (m *Map[K, V]) CompareAndDelete(key K, old V) (deleted bool) {
 // Blocking: locks a bucket that is too full for its entries while it lists them, for which it hashes the keys in the buckets
 // behind, and the buckets that it moves. If keys may be NaN (floats, interfaces, what holds such), waits before the first
 // call of f while another goroutine allocates a smaller table, and until it returns the map neither shrinks by itself nor
-// defends itself against keys that collide.
+// defends itself against keys that collide. With keys of any kind, a map of
+// which all but a part has been deleted in the order of a Range may shrink only when that returns.
 // Ordering: buckets come in the order of hashes, and entries in a bucket in an order that depends on what was stored and
 // deleted before. Unless [WithStableHash] is given the hash is another for every map, but from one Range to the next it is
-// the same: the first entries are no random sample.
+// mostly the same: the first entries are no random sample.
 //
 // A key of kind string stays valid for as long as it is kept, and keeps the chunk that it is in; [strings.Clone] makes one
 // that does not.
@@ -250,7 +252,8 @@ func (m *Map[K, V]) LoadOrCompute(key K, fn func() (V, error)) (value V, loaded 
 // between the call of fn and its deletion is not deleted before fn was asked again. It visits entries as Range does.
 // NaN keys that a growth moves meanwhile may be left.
 //
-// Complexity: O(slots). It allocates what Range does. Blocking: as Range, and as Delete for each entry.
+// Complexity: O(slots). It allocates what Range does, and smaller tables if few entries are left. Blocking: as Range, and as
+// Delete for each entry; if few entries are left waits until they have moved, while other operations go on.
 func (m *Map[K, V]) DeleteFunc(fn func(key K, value V) bool) int {
 	return m.core.deleteFunc(fn)
 }
@@ -267,7 +270,8 @@ func (m *Map[K, V]) Grow(n int) {
 }
 
 // Compact makes the table as small as its entries allow, below the capacity given to [WithCapacity] if need be, and drops
-// what is left of deleted string keys if that is more than a sixteenth.
+// what is left of deleted string keys if that is more than a sixteenth. A table of which a Range deleted one part, and not the
+// other, stays larger if [WithStableHash] is given, and while any Range is under way.
 //
 // Complexity: O(slots).
 // Blocking: waits until all entries have moved; other operations go on meanwhile.

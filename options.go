@@ -70,11 +70,11 @@ func WithCapacity(n int) Option {
 }
 
 // WithHasher replaces the built-in hash. The function gets the key and a random seed, which is another for every map, after
-// Clear, and when keys collide too often. Keys that are == must hash alike for the same seed, and the function must not
-// panic for keys that are ==-comparable, nor keep the key. It is called by several goroutines at once, and while buckets
-// are locked, so it must not use the map. Its result is mixed with the seed once more, so weak low or high bits do no
-// harm, but keys with the same hash share a probe sequence. A function that is inconsistent loses sight of keys; it never
-// corrupts the map.
+// Clear, when keys collide too often, and when a table shrinks whose entries are all in one part of it. Keys that are ==
+// must hash alike for the same seed, and the function must not panic for keys that are ==-comparable, nor keep the key. It
+// is called by several goroutines at once, and while buckets are locked, so it must not use the map. Its result is mixed
+// with the seed once more, so weak low or high bits do no harm, but keys with the same hash share a probe sequence. A
+// function that is inconsistent loses sight of keys; it never corrupts the map.
 //
 // Reason to exist: keys of which only a part identifies, and hashes that are at hand already.
 // Errors: New panics if hash is nil, if K is not the key type of the map, or if WithStableHash is given as well.
@@ -91,7 +91,10 @@ func WithHasher[K comparable](hash func(key K, seed uint64) uint64) Option {
 // Strings are hashed by xxhash. Addresses in keys of an interface type have no stable hash, and are not noticed.
 //
 // Reason to exist: reproducible runs. Anyone who knows the hash can build keys that collide, and the map will not
-// defend itself by changing the seed: use it for trusted keys only.
+// defend itself by changing the seed: use it for trusted keys only. Keys that are stored in the order in which a Range over
+// another such map has them crowd in one part of the table, until it has grown nearly as far as all of them need;
+// [Map.Grow] before saves that. What a Range leaves over that deletes some keeps the table from shrinking below what
+// fits it in the part where it is.
 // Errors: New panics if keys of type K hold addresses (pointers, channels), which no hash can make stable, or if WithHasher
 // is given as well.
 func WithStableHash() Option {

@@ -87,8 +87,10 @@ type core[K comparable, V any] struct {
 
 	verifying sync.Mutex // of Verify, which holds all buckets' locks for long
 
-	passes   atomic.Int32 // sweeps under way over keys that may be NaN; tables do not shrink meanwhile
-	deciding atomic.Bool  // one is about to shrink, or to get another seed; stored under mu
+	sweeps    atomic.Int32 // sweeps under way in tables that can be crowded; see seedFor
+	postponed atomic.Bool  // the table did not shrink because of them
+	passes    atomic.Int32 // sweeps under way over keys that may be NaN; tables do not shrink meanwhile
+	deciding  atomic.Bool  // one is about to shrink, or to get another seed; stored under mu
 }
 
 var defaults = settings{tuning: defaultTuning}
@@ -497,15 +499,41 @@ func (c *core[K, V]) wasteful(rm *readMap[K, V], n uint64) bool {
 	return float64(u.Allocated+next) > 1.35*living+0.5*float64(table) && rm.traits.arena.Movable()
 }
 
-// shrink starts to move the entries into a quarter of the table, or what may not be gone below, if they are few.
-func (c *core[K, V]) shrink(rm *readMap[K, V]) {
+// shrink starts to move the entries into a quarter of the table, or what may not be gone below, if they are few. It reports
+// whether it did.
+func (c *core[K, V]) shrink(rm *readMap[K, V]) (shrinks bool) {
 	if rm.old != nil || c.options().noShrink || rm.length.Len() >= rm.limit()/shrinkFraction || c.passes.Load() != 0 {
-		return
+		return false
 	}
-	if floor := max(c.floor(), rm.reserved); rm.buckets() > floor {
-		n := max(rm.buckets()>>shrinkShift, floor)
-		c.replace(rm, n, c.wasteful(rm, n), false)
+	floor := max(c.floor(), rm.reserved)
+	if rm.buckets() <= floor {
+		return false
 	}
+	n := max(rm.buckets()>>shrinkShift, floor)
+	return c.replace(rm, n, c.wasteful(rm, n), false)
+}
+
+// shrinkAll shrinks as often as the length allows, for a caller who has looked at the whole table anyway.
+func (c *core[K, V]) shrinkAll() {
+	for rm := c.settle(); rm != nil && c.shrink(rm); rm = c.settle() {
+	}
+}
+
+// seedFor returns the seed for a table of n buckets that is to take the entries of rm: another one if they would crowd in a
+// part of it. It reports false if they would and the seed has to stay: that of a stable hash always, any while a sweep is
+// under way, which would have to start over each time.
+func (c *core[K, V]) seedFor(rm *readMap[K, V], n uint64) (seed hash.Seed, ok bool) {
+	switch {
+	case !rm.crowds(rm.length.Len(), n):
+		return rm.seed, true
+	case c.options().stable:
+		return rm.seed, false
+	case c.sweeps.Load() != 0:
+		if c.postponed.Store(true); c.sweeps.Load() != 0 { // else the last of them may have ended too soon to see that
+			return rm.seed, false
+		}
+	}
+	return hash.NewSeed(), true
 }
 
 // beginPass keeps the table from being shrunk, or rebuilt under another seed. It waits for whoever is about to do so: of
@@ -548,7 +576,8 @@ func (c *core[K, V]) resizeAnd(rm *readMap[K, V], n uint64, freshArena bool) boo
 
 // replace is resizeAnd for a caller who also decides whether sweeps over keys that may be NaN stand in the way.
 func (c *core[K, V]) replace(rm *readMap[K, V], n uint64, freshArena, duringPasses bool) bool {
-	if !c.mu.TryLock() {
+	seed, ok := c.seedFor(rm, n)
+	if !ok || !c.mu.TryLock() {
 		return false
 	}
 	next := func() *readMap[K, V] {
@@ -563,7 +592,7 @@ func (c *core[K, V]) replace(rm *readMap[K, V], n uint64, freshArena, duringPass
 		if freshArena {
 			tr = c.traits.withArena()
 		}
-		return c.resizeLocked(rm, n, rm.seed, tr)
+		return c.resizeLocked(rm, n, seed, tr)
 	}()
 	if next == nil {
 		return false
@@ -722,7 +751,10 @@ func (c *core[K, V]) compact() {
 		c.resizeTo(func(rm *readMap[K, V]) uint64 {
 			for shift := shrinkShift; shift > 0; shift-- {
 				n := rm.buckets() >> shift
-				if n >= minBuckets && fits(rm.length.Len(), rm.buckets(), n) {
+				if n < minBuckets || !fits(rm.length.Len(), rm.buckets(), n) {
+					continue
+				}
+				if _, ok := c.seedFor(rm, n); ok {
 					again = true
 					return n
 				}

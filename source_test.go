@@ -35,7 +35,7 @@ const mtModule = "github.com/hushmap/hushmap"
 // are alternatives, of which a build has one, or parts of one whole.
 var mtOrder = []string{
 	"options.go", "layout.go", "steps.go steps_on.go steps_off.go", "barrier.go barrier_tso.go barrier_atomic.go",
-	"bucket.go", "table.go", "grow.go", "watch.go", "readmap.go", "flood.go", "write.go", "sweep.go", "compute.go",
+	"bucket.go", "table.go", "crowd.go", "grow.go", "watch.go", "readmap.go", "flood.go", "write.go", "sweep.go", "compute.go",
 	"flight.go", "map.go", "stats.go", "verify.go", "batch.go", "stringkeys.go", "bytes.go",
 }
 

@@ -86,6 +86,7 @@ type sweep[K comparable, V any] struct {
 	first   uint64 // the batch is of hashes from first
 	last    uint64 // to last
 	begun   begun[K]
+	counted bool // in core.sweeps
 }
 
 // run calls visit for every entry, in the order of hashes, until visit returns false. No lock is held meanwhile.
@@ -96,6 +97,7 @@ func (s *sweep[K, V]) run(visit func(key K, value V) bool) {
 	if rm == nil {
 		return
 	}
+	defer s.end()
 	if rm.traits.irreflexive { // the position of a NaN-like key is only as fine as its table
 		c.beginPass()
 		defer c.endPass()
@@ -104,6 +106,16 @@ func (s *sweep[K, V]) run(visit func(key K, value V) bool) {
 	for over := false; rm != nil && !over; rm = c.read.Load() {
 		over = s.pass(rm, visit)
 		runtime.KeepAlive(rm)
+	}
+}
+
+// end shrinks the table if that had to wait for the sweep.
+func (s *sweep[K, V]) end() {
+	if !s.counted || s.core.sweeps.Add(-1) != 0 || !s.core.postponed.Swap(false) {
+		return
+	}
+	if rm := s.core.read.Load(); rm != nil {
+		s.core.shrink(rm)
 	}
 }
 
@@ -316,6 +328,10 @@ func (s *sweep[K, V]) collectPath(rm *readMap[K, V], home uint64) bool {
 // enter goes on in read map rm, from the start if its seed is another one.
 func (s *sweep[K, V]) enter(rm *readMap[K, V]) {
 	s.in, s.bucket = rm, nil // the table that this one was in may be unmapped from now on
+	if !s.counted && rm.limit() >= crowdFrom {
+		s.counted = true
+		s.core.sweeps.Add(1)
+	}
 	if rm.seed != s.now.seed {
 		if s.now.position != 0 || len(s.begun.keys) != 0 {
 			s.earlier = append(s.earlier, s.now)

@@ -561,9 +561,9 @@ var Table = []Mutant{
 		Invariant: "I10", Description: "whoever begins a growth moves all, under the lock of transitions", File: "readmap.go",
 		Ordinary: true,
 		By:       []drive.Check{drive.CheckBounded},
-		Old: `		return c.resizeLocked(rm, n, rm.seed, tr)
+		Old: `		return c.resizeLocked(rm, n, seed, tr)
 `,
-		New: `		next := c.resizeLocked(rm, n, rm.seed, tr)
+		New: `		next := c.resizeLocked(rm, n, seed, tr)
 		if next != nil {
 			next.old.drain()
 		}
@@ -816,9 +816,18 @@ func (a *Arena) AddPairLater(hint uint64, key, value string) (Ref, func()) {
 	{
 		Invariant: "Range", Description: "a sweep takes its neighbour's entries for its own", File: "sweep.go",
 		By: []drive.Check{drive.CheckRange, drive.CheckLen},
-		Old: `	return rm.bucket((home-1)&rm.mask).observe().overflow() == 0 && len(s.earlier) == 0 &&
+		Old: `		if c&(controlMoved|overflowMask) != 0 || rm.bucket((home-1)&rm.mask).observe().overflow() != 0 ||
 `,
-		New: `	return len(s.earlier) == 0 &&
+		New: `		if c&(controlMoved|overflowMask) != 0 ||
 `,
+	},
+	{
+		Invariant: "Range", Description: "a sweep visits again what it visited before its bucket changed", File: "sweep.go",
+		By: []drive.Check{drive.CheckRange},
+		Old: `	if len(s.begun.keys) != 0 {
+		s.leaveOutVisited()
+	}
+`,
+		New: ``,
 	},
 }
