@@ -99,7 +99,7 @@ func TestShrinkingKeepsTheSeed(t *testing.T) {
 	require.Equal(t, seed, m.core.settle().seed)
 }
 
-// A crowd that is in none of the places that are looked at is missed there, and of very few places nothing can be expected.
+// A crowd that is in none of the places that are looked at is noticed as they have too few entries, or could have next to none.
 func TestCrowdBetweenThePlacesThatAreLookedAt(t *testing.T) {
 	ftAlone(t)
 	const n, left = 200_000, 200_000 / 128
@@ -116,8 +116,33 @@ func TestCrowdBetweenThePlacesThatAreLookedAt(t *testing.T) {
 	acCrowded(t, m, "after Compact")
 
 	rm := New[int, int](WithCapacity(slotLimit << 18)).core.writable()
-	require.True(t, rm.crowds(crowdFrom, rm.buckets()/4), "too few places are looked at to see any")
-	require.False(t, rm.crowds(crowdFrom-1, rm.buckets()/4), "they do no harm")
+	require.True(t, rm.crowds(crowdFrom, rm.buckets()/4, false), "too few places are looked at to see any")
+	require.False(t, rm.crowds(crowdFrom, rm.buckets()/4, true), "there is none")
+	require.False(t, rm.crowds(crowdFrom-1, rm.buckets()/4, false), "they do no harm")
+}
+
+// A stable hash is not blamed for what is not seen, nor is a crowd missed that is between the places that others look at.
+func TestStableTableIsLookedAtAsAWhole(t *testing.T) {
+	ftAlone(t)
+	const n = 200_000
+	m := New[int, int](WithStableHash())
+	for i := range n {
+		m.Store(i, i)
+	}
+	full := m.core.settle().buckets()
+	require.Equal(t, n-crowdFrom, m.DeleteFunc(func(k, _ int) bool { return k >= crowdFrom }))
+	require.Less(t, uint64(m.Stats().Buckets), full/64, "a few entries from all over it")
+
+	m = New[int, int](WithStableHash(), WithCapacity(n))
+	rm := m.core.writable()
+	lo, hi := 100*rm.buckets()/1024, 102*rm.buckets()/1024 // no stretch is from there
+	for i := range n {
+		if home := rm.home(rm.hash(i)); i%100 == 0 || lo <= home && home < hi {
+			m.Store(i, i)
+		}
+	}
+	require.False(t, rm.crowds(m.Len(), rm.buckets()/16, false))
+	require.True(t, rm.crowds(m.Len(), rm.buckets()/16, true))
 }
 
 // A sweep starts over with a new seed. If shrinking changed it again and again, it would never end.

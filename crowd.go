@@ -15,24 +15,28 @@ import (
 // than random hashes lead to at load factor 0.75. A false alarm costs one sample of that many buckets.
 const suspectDistance = 64
 
-// crowdFrom is the number of entries from which on they can crowd: fewer are at most a few dozen buckets from home.
+// crowdFrom is the number of entries from which on they can crowd: fewer are at most 64 buckets from home.
 const crowdFrom = 512
 
-// crowds reports whether length entries, which are all there are, would crowd in a table of n buckets, if these are
-// fewer: some stretch of it would have more entries than slots. Random hashes do not lead to that, but deleting in the
+// crowds reports whether length entries, which are all there are, would crowd in a table of n buckets, which are fewer:
+// some stretch of it would have more entries than slots. Random hashes do not lead to that, but deleting in the
 // order of hashes does, as a sweep goes: what it leaves over has its homes in one part of the table. All of it would go to the
 // same part of a smaller one, and on from there, bucket by bucket: to delete a million entries in the order of a Range took
 // half a minute.
 //
-// It looks at 64 stretches from all over the table at most, which come from some thousand buckets. If these have far fewer
-// entries than there should be, or none should be expected in so few, it takes it that all are in one place between.
-func (t *table[K, V]) crowds(length int, n uint64) bool {
+// It looks at all buckets, or else at 64 stretches at most, which come from some thousand buckets all over the table. If these
+// have far fewer entries than there should be, or next to none are to be expected in so few, it takes it that all are in one
+// place between.
+func (t *table[K, V]) crowds(length int, n uint64, all bool) bool {
 	const stretch, stretches, enough = 16, 64, 16
-	if n >= t.buckets() || n <= stretch || length < crowdFrom {
+	if n <= stretch || length < crowdFrom {
 		return false
 	}
 	each := t.buckets() / n * stretch // buckets that become a stretch
 	every := max(each, t.buckets()/stretches)
+	if all {
+		every = each
+	}
 	found := 0
 	for from := uint64(0); from < t.buckets(); from += every {
 		entries := 0
@@ -47,7 +51,7 @@ func (t *table[K, V]) crowds(length int, n uint64) bool {
 	}
 	runtime.KeepAlive(t)
 	expected := length / int(every/each)
-	return expected < enough || found < expected/2
+	return !all && (expected < enough || found < expected/2)
 }
 
 // scatters reports whether the entries in the suspectDistance buckets from home on, of which most share a home

@@ -18,7 +18,7 @@ func (c *core[K, V]) suspect(rm *readMap[K, V], home uint64) {
 	}
 	n, seed, helps := rm.buckets(), rm.seed, false // found out before mu is taken: it may call a user's hasher
 	if c.options().stable {
-		if n > sparsest*uint64(rm.length.Len()) {
+		if n > sparsest*uint64(rm.length.Len()) || n*2 > maxBuckets[K, V]() {
 			return
 		}
 		_, now := rm.homesNear(home, n, seed)

@@ -166,8 +166,8 @@ func (m *Map[K, V]) CompareAndDelete(key K, old V) (deleted bool) {
 // Blocking: locks a bucket that is too full for its entries while it lists them, for which it hashes the keys in the buckets
 // behind, and the buckets that it moves. If keys may be NaN (floats, interfaces, what holds such), waits before the first
 // call of f while another goroutine allocates a smaller table, and until it returns the map neither shrinks by itself nor
-// defends itself against keys that collide. With keys of any kind, a map of
-// which all but a part has been deleted in the order of a Range may shrink only when that returns.
+// defends itself against keys that collide. While any Range is
+// under way, whatever the keys, a map whose entries are all in one part of the order does not shrink.
 // Ordering: buckets come in the order of hashes, and entries in a bucket in an order that depends on what was stored and
 // deleted before. Unless [WithStableHash] is given the hash is another for every map, but from one Range to the next it is
 // mostly the same: the first entries are no random sample.
@@ -270,8 +270,8 @@ func (m *Map[K, V]) Grow(n int) {
 }
 
 // Compact makes the table as small as its entries allow, below the capacity given to [WithCapacity] if need be, and drops
-// what is left of deleted string keys if that is more than a sixteenth. A table of which a Range deleted one part, and not the
-// other, stays larger if [WithStableHash] is given, and while any Range is under way.
+// what is left of deleted string keys if that is more than a sixteenth. A table of which a Range has deleted all but one
+// part stays larger if [WithStableHash] is given, and while any Range is under way.
 //
 // Complexity: O(slots).
 // Blocking: waits until all entries have moved; other operations go on meanwhile.

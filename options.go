@@ -70,7 +70,7 @@ func WithCapacity(n int) Option {
 }
 
 // WithHasher replaces the built-in hash. The function gets the key and a random seed, which is another for every map, after
-// Clear, when keys collide too often, and when a table shrinks whose entries are all in one part of it. Keys that are ==
+// Clear, when keys collide too often, and when a table shrinks whose entries are, or seem, all in one part of it. Keys that are ==
 // must hash alike for the same seed, and the function must not panic for keys that are ==-comparable, nor keep the key. It
 // is called by several goroutines at once, and while buckets are locked, so it must not use the map. Its result is mixed
 // with the seed once more, so weak low or high bits do no harm, but keys with the same hash share a probe sequence. A
@@ -92,9 +92,9 @@ func WithHasher[K comparable](hash func(key K, seed uint64) uint64) Option {
 //
 // Reason to exist: reproducible runs. Anyone who knows the hash can build keys that collide, and the map will not
 // defend itself by changing the seed: use it for trusted keys only. Keys that are stored in the order in which a Range over
-// another such map has them crowd in one part of the table, until it has grown nearly as far as all of them need;
-// [Map.Grow] before saves that. What a Range leaves over that deletes some keeps the table from shrinking below what
-// fits it in the part where it is.
+// another such map has them crowd in one part of the table, until the table has nearly the size that all of them need;
+// [Map.Grow] before saves that. If a Range deletes all but one part, the table stays so large that this part fits where
+// it is.
 // Errors: New panics if keys of type K hold addresses (pointers, channels), which no hash can make stable, or if WithHasher
 // is given as well.
 func WithStableHash() Option {

@@ -87,8 +87,8 @@ type core[K comparable, V any] struct {
 
 	verifying sync.Mutex // of Verify, which holds all buckets' locks for long
 
-	sweeps    atomic.Int32 // sweeps under way in tables that can be crowded; see seedFor
-	postponed atomic.Bool  // the table did not shrink because of them
+	sweeps    atomic.Int32 // sweeps under way that have come to a table that can be crowded; see seedFor
+	postponed atomic.Bool  // because of them, the table did not shrink
 	passes    atomic.Int32 // sweeps under way over keys that may be NaN; tables do not shrink meanwhile
 	deciding  atomic.Bool  // one is about to shrink, or to get another seed; stored under mu
 }
@@ -387,10 +387,15 @@ func (c *core[K, V]) newer(rm *readMap[K, V]) *readMap[K, V] {
 func (c *core[K, V]) helpOld(rm *readMap[K, V], n uint64, wait bool) {
 	rm.old.help(n, wait)
 	if rm.old.done() {
-		c.finish(rm)
-		if next := c.read.Load(); next != nil {
-			c.shrink(next) // if it is far too large still, no deletion need come to say so
-		}
+		c.finishAndShrink(rm)
+	}
+}
+
+// finishAndShrink is finish for whoever moved the last: if the table is far too large still, no deletion need come to say so.
+func (c *core[K, V]) finishAndShrink(rm *readMap[K, V]) {
+	c.finish(rm)
+	if next := c.read.Load(); next != nil {
+		c.shrink(next)
 	}
 }
 
@@ -513,9 +518,15 @@ func (c *core[K, V]) shrink(rm *readMap[K, V]) (shrinks bool) {
 	return c.replace(rm, n, c.wasteful(rm, n), false)
 }
 
-// shrinkAll shrinks as often as the length allows, for a caller who has looked at the whole table anyway.
+// shrinkAll shrinks as often as the length allows, for a caller who has looked at the whole table anyway, and waits until
+// what is left has moved.
 func (c *core[K, V]) shrinkAll() {
-	for rm := c.settle(); rm != nil && c.shrink(rm); rm = c.settle() {
+	few := func(rm *readMap[K, V]) bool { return rm != nil && rm.length.Len() < rm.limit()/shrinkFraction }
+	for few(c.read.Load()) {
+		if rm := c.settle(); !few(rm) || !c.shrink(rm) {
+			return
+		}
+		c.settle()
 	}
 }
 
@@ -524,7 +535,7 @@ func (c *core[K, V]) shrinkAll() {
 // under way, which would have to start over each time.
 func (c *core[K, V]) seedFor(rm *readMap[K, V], n uint64) (seed hash.Seed, ok bool) {
 	switch {
-	case !rm.crowds(rm.length.Len(), n):
+	case n >= rm.buckets() || !rm.crowds(rm.length.Len(), n, c.options().stable): // a hash that stays must not be blamed in error
 		return rm.seed, true
 	case c.options().stable:
 		return rm.seed, false

@@ -357,7 +357,7 @@ func (s *sweep[K, V]) evacuate(rm *readMap[K, V], home uint64) {
 		e.evacuateRange(e.home(home<<(rm.shift&63)), e.home(s.last))
 	}
 	if e.done() {
-		s.core.finish(rm)
+		s.core.finishAndShrink(rm)
 	}
 }
 
