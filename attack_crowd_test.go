@@ -143,6 +143,8 @@ func TestStableTableIsLookedAtAsAWhole(t *testing.T) {
 	}
 	require.False(t, rm.crowds(m.Len(), rm.buckets()/16, false))
 	require.True(t, rm.crowds(m.Len(), rm.buckets()/16, true))
+	_, ok := m.core.seedFor(rm, rm.buckets()/16)
+	require.False(t, ok)
 }
 
 // A sweep starts over with a new seed. If shrinking changed it again and again, it would never end.

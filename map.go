@@ -22,7 +22,7 @@
 //
 // Growth. The write that exceeds the load limit of 3/4 publishes a read map with a new table of twice the size beside
 // the old one. From then on every write evacuates the old buckets its key could be in, and a few more, until none is
-// left; lookups ask the old table first. Mass deletion shrinks the table the same way. Only Compact, DeleteFunc that leaves
+// left; lookups ask the old table first. Mass deletion shrinks the table the same way. Only Compact, a DeleteFunc that leaves
 // few entries, and Grow where the table is too small, always wait for a whole table to be moved; an insertion does if the new
 // one has no room left before.
 //
@@ -166,8 +166,8 @@ func (m *Map[K, V]) CompareAndDelete(key K, old V) (deleted bool) {
 // Blocking: locks a bucket that is too full for its entries while it lists them, for which it hashes the keys in the buckets
 // behind, and the buckets that it moves. If keys may be NaN (floats, interfaces, what holds such), waits before the first
 // call of f while another goroutine allocates a smaller table, and until it returns the map neither shrinks by itself nor
-// defends itself against keys that collide. While any Range is
-// under way, whatever the keys, a map whose entries are all in one part of the order does not shrink.
+// defends itself against keys that collide. While any Range is under way, whatever the keys, a map whose entries are all
+// in one part of the order does not shrink.
 // Ordering: buckets come in the order of hashes, and entries in a bucket in an order that depends on what was stored and
 // deleted before. Unless [WithStableHash] is given the hash is another for every map, but from one Range to the next it is
 // mostly the same: the first entries are no random sample.

@@ -534,10 +534,11 @@ func (c *core[K, V]) shrinkAll() {
 // part of it. It reports false if they would and the seed has to stay: that of a stable hash always, any while a sweep is
 // under way, which would have to start over each time.
 func (c *core[K, V]) seedFor(rm *readMap[K, V], n uint64) (seed hash.Seed, ok bool) {
+	stable := c.options().stable // then all is looked at, as nothing but a crowd may keep the table large
 	switch {
-	case n >= rm.buckets() || !rm.crowds(rm.length.Len(), n, c.options().stable): // a hash that stays must not be blamed in error
+	case n >= rm.buckets() || !rm.crowds(rm.length.Len(), n, stable):
 		return rm.seed, true
-	case c.options().stable:
+	case stable:
 		return rm.seed, false
 	case c.sweeps.Load() != 0:
 		if c.postponed.Store(true); c.sweeps.Load() != 0 { // else the last of them may have ended too soon to see that

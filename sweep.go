@@ -149,7 +149,7 @@ func (s *sweep[K, V]) visitHomes(rm *readMap[K, V], visit func(K, V) bool) (over
 	if rm.old != nil || len(s.earlier) != 0 || len(s.begun.keys) != 0 || s.now.position != home<<(rm.shift&63) {
 		return false
 	}
-	asks, visited := s.asks(rm), &s.copied.keys
+	asks, visited := s.asks(rm), &s.copied.keys // which nothing else needs before the next copy
 	for {
 		b := rm.bucket(home)
 		c, w := b.observe(), b.observeTophash()
